@@ -1,0 +1,1 @@
+"""Settings: frozen specs, grids of them, the strict TOML loader and the lab's own settings."""

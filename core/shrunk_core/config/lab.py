@@ -1,0 +1,74 @@
+"""A lab: the folder, its settings file, and how a command finds it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError
+from .loader import Place, read_section, read_toml
+from .setting import setting
+
+SETTINGS_FILE = "shrunk.toml"
+
+TEMPLATE = """\
+# Settings of this lab. Every key may be left out; the values here are the defaults.
+
+slots = 0               # runs at once; 0: as many as this machine has cores
+threads = 1             # threads of one run; tiny models gain more from a second run than from a second thread
+idle_seconds = 20.0     # the supervisor leaves when nothing has been queued or running for so long
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabSettings:
+    """What shrunk.toml may say."""
+
+    slots: int = setting(0, "Runs at once; 0: as many as this machine has cores.", low=0, high=1024)
+    threads: int = setting(1, "Threads of one run.", low=1, high=1024)
+    idle_seconds: float = setting(
+        20.0, "The supervisor leaves when nothing has been queued or running for so long.", unit="seconds", low=0.0
+    )
+
+
+def init_lab(folder: Path) -> Path:
+    """Make `folder` a lab (or leave the lab that it is) and return its absolute path.
+
+    ConfigError when the folder is a file or cannot be written.
+    """
+    folder = folder.expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("corpora", "tokenizers", "runs", "journal", "exports", ".shrunk"):
+            (folder / name).mkdir(exist_ok=True)
+        settings = folder / SETTINGS_FILE
+        if not settings.exists():
+            settings.write_text(TEMPLATE)
+    except OSError as problem:
+        raise ConfigError(f"cannot make a lab in {folder}: {problem.strerror}") from None
+    return folder
+
+
+def find_lab(chosen: Path | None = None, start: Path | None = None) -> Path:
+    """The lab to work on: `chosen` (--lab), else $SHRUNK_LAB, else the nearest folder upwards with a shrunk.toml."""
+    named = chosen or (Path(os.environ["SHRUNK_LAB"]) if os.environ.get("SHRUNK_LAB") else None)
+    if named is not None:
+        folder = named.expanduser().absolute()
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+        raise ConfigError(f"{folder} is no lab (no {SETTINGS_FILE} in it); `shrunk init {named}` makes one")
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    raise ConfigError(
+        f"no lab here: neither {here} nor a folder above it has a {SETTINGS_FILE}. "
+        "`shrunk init DIR` makes a lab, `shrunk demo` makes one and fills it; --lab DIR or SHRUNK_LAB name one."
+    )
+
+
+def read_settings(lab: Path) -> LabSettings:
+    """The settings of a lab, strictly."""
+    table, text = read_toml(lab / SETTINGS_FILE)
+    return read_section(LabSettings, table, Place(lab / SETTINGS_FILE, text))

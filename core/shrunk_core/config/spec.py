@@ -1,0 +1,188 @@
+"""The frozen description of one run. What can change its numbers is in here and in its `run_id`; nothing else is."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .language_spec import CorpusSpec, TokenizerSpec
+from .setting import setting
+
+RUN_ID_LENGTH = 12
+"""Hex digits of a `run_id`, an `evaluation_id` and a fingerprint."""
+
+POSITION_OFFSET = 2
+"""RoBERTa numbers positions from pad_id + 1 = 2, so a sequence of S tokens needs S + 2 position rows (P = 130 for 128)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """Shape of one encoder, in the paper's five dimensions E, H, I, A, L, with V and P.
+
+    In a grid file V comes from `[tokenizer] vocab_size` and P from `[train] sequence_length`.
+    """
+
+    embedding_size: int = setting(64, "E: width of token, position and type embeddings.", low=1)
+    hidden_size: int = setting(128, "H: width of the encoder blocks.", low=1)
+    intermediate_size: int = setting(512, "I: width of the feed-forward layer.", low=1)
+    num_heads: int = setting(4, "A: attention heads; H must be divisible by it.", low=1)
+    num_layers: int = setting(2, "L: encoder blocks.", low=1)
+    tie: str = setting(
+        "projected",
+        "Output weights: `none` own matrix H x V (the paper's), `full` the token embedding itself (needs E = H), "
+        "`projected` the token embedding after a layer H -> E (ELECTRA's generator).",
+        choices=("none", "full", "projected"),
+    )
+    norm: str = setting("pre", "Layer normalisation after (`post`, the paper) or before each sublayer.", choices=("post", "pre"))
+    dropout: float = setting(0.0, "Dropout on embeddings and sublayer outputs.", unit="share", low=0.0, high=0.9)
+    attention_dropout: float = setting(0.0, "Dropout on attention weights.", unit="share", low=0.0, high=0.9)
+    layer_norm_eps: float = setting(1e-5, "Added to the variance in every LayerNorm.", low=1e-12, high=1e-2)
+    fixed_heads: int = setting(
+        0,
+        "Heads really computed, whatever `num_heads` says; 0 means as asked. The paper's untied models always had 8 "
+        "while its FLOPs and tables used the asked number.",
+        low=0,
+    )
+    vocab_size: int = setting(2000, "V: rows of the token embedding.", low=1)
+    max_positions: int = setting(66, "P: rows of the position embedding, sequence length + 2.", low=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec:
+    """How a run is trained. Budgets in tokens or FLOPs are resolved to `updates` when the grid is expanded."""
+
+    objective: str = setting("mlm", "Masked language modelling.", choices=("mlm",))
+    recipe: str = setting(
+        "default",
+        "`paper` changes the defaults of every switch to the settings of Deshpande et al. (2023); keys that the file "
+        "names keep their value.",
+        choices=("default", "paper"),
+        identity=False,
+    )
+    updates: int = setting(2000, "Optimiser updates.", unit="updates", low=1)
+    batch_size: int = setting(32, "Sequences an update, whatever fits on the device at once.", unit="sequences", low=1)
+    sequence_length: int = setting(64, "Tokens of a row, `<s>` included.", unit="tokens", low=8)
+    packing: str = setting(
+        "packed",
+        "`packed`: a document's units joined and cut into full rows; `documents`: one unit a row, padded.",
+        choices=("packed", "documents"),
+    )
+    cross_documents: bool = setting(
+        False, "Let a packed row continue into the next document (no padding at all). Attention then crosses documents."
+    )
+    mask_share: float = setting(0.15, "Share of tokens selected in training (Bernoulli).", unit="share", low=0.01, high=0.9)
+    masking: str = setting(
+        "80/10/10",
+        "What becomes of a selected token in training: `<mask>`, random or kept in these percentages. Evaluation always "
+        "masks all of them.",
+        choices=("80/10/10", "100/0/0"),
+    )
+    padding_in_loss: bool = setting(
+        False, "Quirk of the paper: padding positions count in training and validation loss, which deflates both."
+    )
+    learning_rate: float = setting(2e-3, "Peak learning rate.", low=1e-8, high=10.0)
+    schedule: str = setting(
+        "linear",
+        "After the warm-up: `linear` or `cosine` to zero, `noam` (inverse square root), or `constant`.",
+        choices=("linear", "cosine", "noam", "constant"),
+    )
+    warmup_share: float = setting(0.05, "Share of updates spent in linear warm-up.", unit="share", low=0.0, high=1.0)
+    warmup_max: int = setting(0, "Most updates of warm-up; 0 means no limit.", unit="updates", low=0)
+    beta1: float = setting(0.9, "AdamW's first decay.", low=0.0, high=0.9999)
+    beta2: float = setting(0.98, "AdamW's second decay.", low=0.0, high=0.99999)
+    adam_eps: float = setting(1e-8, "AdamW's epsilon.", low=0.0, high=1.0)
+    weight_decay: float = setting(0.01, "Decoupled weight decay.", low=0.0, high=10.0)
+    decay_all: bool = setting(False, "Decay biases, norms and embeddings too (the paper), not matrices only.")
+    clip_norm: float = setting(1.0, "Largest gradient norm; 0 means no clipping.", low=0.0)
+    init: str = setting(
+        "bert",
+        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `paper`: Xavier normal, other vectors .01.",
+        choices=("bert", "scaled", "paper"),
+    )
+    precision: str = setting(
+        "auto",
+        "Arithmetic of the matrix products; `auto` is resolved for the device when the run is planned.",
+        choices=("auto", "fp32", "bf16"),
+    )
+    evaluate_every: int = setting(0, "Updates between evaluations; 0 means a tenth of the run.", unit="updates", low=0)
+    checkpoint_every: int = setting(
+        0, "Updates between checkpoints; 0 means at every evaluation.", unit="updates", low=0, identity=False
+    )
+    keep_checkpoints: int = setting(
+        1, "Latest checkpoints kept beside the best one; older are pruned.", low=1, identity=False
+    )
+    device: str = setting(
+        "auto", "`cpu`, `cuda`, `cuda:N`, or `auto`: a GPU if there is one.", identity=False
+    )
+    micro_batch: int = setting(
+        0, "Sequences computed at once; 0 lets the worker choose. Kept on resume.", unit="sequences", low=0, identity=False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One run: model, language, training and seed.
+
+    `sources_digest` stands for the content of the sources (or the hub revision), so that the same file under another
+    path is the same language.
+    """
+
+    model: ModelSpec
+    corpus: CorpusSpec
+    tokenizer: TokenizerSpec
+    train: TrainSpec
+    seed: int
+    corpus_fingerprint: str
+    tokenizer_fingerprint: str
+    evaluation_id: str
+
+    @property
+    def run_id(self) -> str:
+        """First 12 hex digits of SHA-256 over the canonical JSON of everything that can change the run's numbers."""
+        return digest(
+            {
+                "model": identity(self.model),
+                "corpus": self.corpus_fingerprint,
+                "tokenizer": self.tokenizer_fingerprint,
+                "train": identity(self.train),
+                "seed": self.seed,
+            }
+        )
+
+
+def identity(spec: Any) -> dict[str, Any]:
+    """The fields of a spec that are part of a run's identity, by name."""
+    return {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec) if f.metadata.get("identity", True)}
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling for one content: sorted keys, no spaces, shortest floats."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """First 12 hex digits of SHA-256 over the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:RUN_ID_LENGTH]
+
+
+def to_plain(spec: Any) -> dict[str, Any]:
+    """A spec as plain data, for spec.json and config.json."""
+    return dataclasses.asdict(spec)
+
+
+def from_dict(data: dict[str, Any]) -> RunSpec:
+    """The inverse of `to_dict`; keys of a newer version that this one does not know are an error (TypeError)."""
+    corpus = dict(data["corpus"])
+    corpus["sources"] = tuple(corpus["sources"])
+    return RunSpec(
+        **{
+            **data,
+            "model": ModelSpec(**data["model"]),
+            "corpus": CorpusSpec(**corpus),
+            "tokenizer": TokenizerSpec(**data["tokenizer"]),
+            "train": TrainSpec(**data["train"]),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Shrinking a language: sources -> vocabulary -> filter -> split -> tokenizer -> token streams -> rows."""

@@ -1,0 +1,161 @@
+"""The subword tokenizer: byte-level BPE with RoBERTa's special tokens, trained on the kept units of the train split.
+
+On disk it is a folder that `AutoTokenizer.from_pretrained` opens offline with the same ids: `tokenizer.json`,
+`tokenizer_config.json`, and `report.json` with sizes and seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config.language_spec import TokenizerSpec
+from ..config.spec import digest, identity
+from ..errors import DataError
+from .packing import EOS
+from .words import Lexicon
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+"""Ids 0 to 4, in this order."""
+
+RULES = 1
+"""Raised when training would give other ids for the same recipe and text."""
+
+
+def tokenizer_fingerprint(corpus_fingerprint: str, spec: TokenizerSpec) -> str:
+    """12 hex digits: one for each corpus and tokenizer recipe."""
+    return digest({"rules": RULES, "corpus": corpus_fingerprint, "tokenizer": identity(spec)})
+
+
+def tokenizer_folder(lab: Path, fingerprint: str) -> Path:
+    """Where a tokenizer of this fingerprint lies, built or not."""
+    return lab / "tokenizers" / fingerprint
+
+
+def train_tokenizer(units: Iterable[str], spec: TokenizerSpec) -> Tokenizer:
+    """A tokenizer of exactly `spec.vocab_size` entries, trained on a stream of lower-cased units.
+
+    A text too small to fill it raises DataError with the largest size that it can fill.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # a word has the same ids wherever it stands
+    tokenizer.decoder = decoders.ByteLevel()
+    # Plain strings but for <mask>, which takes the space before it: "of <mask>" must not leave a lone space token.
+    special: list[Any] = [*SPECIAL_TOKENS[:-1], AddedToken("<mask>", lstrip=True, special=True, normalized=False)]
+    trainer = trainers.BpeTrainer(
+        vocab_size=spec.vocab_size,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        min_frequency=2,  # a pair seen once is no pattern
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(units, trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    size = tokenizer.get_vocab_size()
+    if size != spec.vocab_size:
+        raise DataError(
+            f"[tokenizer] vocab_size = {spec.vocab_size}: the train split of this corpus supports at most {size} entries. "
+            f"Set vocab_size to {size} or less, or keep more text."
+        )
+    return tokenizer
+
+
+def write_tokenizer(folder: Path, tokenizer: Tokenizer, spec: TokenizerSpec, *, corpus: str, seconds: float) -> None:
+    """Write the tokenizer's files into an existing folder."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = {
+        # Not "RobertaTokenizer": that class rebuilds the pre-tokenizer without the prefix space and gives other ids.
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": 1_000_000,  # a model sets its own limit
+        "bos_token": "<s>",
+        "cls_token": "<s>",
+        "pad_token": "<pad>",
+        "eos_token": "</s>",
+        "sep_token": "</s>",
+        "unk_token": "<unk>",
+        "mask_token": "<mask>",
+    }
+    import tokenizers
+
+    report = {
+        "kind": spec.kind,
+        "vocab_size": tokenizer.get_vocab_size(),
+        "corpus_fingerprint": corpus,
+        "seconds": round(seconds, 3),
+        "tokenizers_version": tokenizers.__version__,
+        "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a folder, as the `tokenizers` library's own object."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise DataError(f"{path} is missing: build the corpus again (`shrunk run` does), or restore the folder")
+    return Tokenizer.from_file(str(path))
+
+
+class Encoder:
+    """Turns units into ids, each distinct surface once: byte-level BPE never merges across a space, so that a unit's
+    ids are those of its surfaces in a row. `<s>` and the like written in a text are text, not special tokens.
+    """
+
+    _END = "\n"
+    """Stands for the end of a unit among the surfaces; no surface contains it."""
+
+    _LIMIT = 1_000_000
+    """Surfaces remembered at once."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        tokenizer.encode_special_tokens = True
+        self._tokenizer = tokenizer
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lexicon = Lexicon()
+        end = self._lexicon[self._END]
+        assert end == 0
+        self._table = np.array([EOS], dtype=np.int64)  # ids of all surfaces, one after the other
+        self._offsets = np.array([0], dtype=np.int64)
+        self._lengths = np.array([1], dtype=np.int64)
+
+    def encode(self, units: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """ids int64 [n] of the units, each ended by `</s>`, and int64 [units]: how many ids each unit has."""
+        if len(self._lexicon) > self._LIMIT:
+            self._begin()
+        surfaces = "".join([unit + " \n " for unit in units]).split(" ")
+        surfaces.pop()
+        self._learn(surfaces)
+        numbers = self._lexicon.numbers(surfaces)
+        lengths = self._lengths[numbers]
+        stops = np.cumsum(lengths)
+        total = int(stops[-1]) if len(stops) else 0
+        ids = self._table[np.repeat(self._offsets[numbers] - (stops - lengths), lengths) + np.arange(total)]
+        unit_stops = stops[numbers == 0]
+        return ids, np.diff(unit_stops, prepend=0)
+
+    def _learn(self, surfaces: list[str]) -> None:
+        new = [s for s in dict.fromkeys(surfaces) if s not in self._lexicon]
+        if not new:
+            return
+        encoded = [e.ids for e in self._tokenizer.encode_batch(new, add_special_tokens=False)]
+        self._lexicon.numbers(new)
+        lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
+        table = np.fromiter((i for ids in encoded for i in ids), dtype=np.int64, count=int(lengths.sum()))
+        self._offsets = np.concatenate([self._offsets, len(self._table) + np.cumsum(lengths) - lengths])
+        self._lengths = np.concatenate([self._lengths, lengths])
+        self._table = np.concatenate([self._table, table])

@@ -1,0 +1,192 @@
+"""A run's folder: what lies where, and what its log says of it.
+
+    runs/<run_id>/spec.json      written once at birth, never changed
+                  events.jsonl   appended by its worker only
+                  worker.log     standard output and error of its workers
+                  checkpoints/   update-<n>/, pruned to the policy of the spec
+                  model/         a Hugging Face checkpoint of the finished run
+                  control/       small files that ask the worker for something: `stop`, `pause`, `checkpoint`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ..config.spec import RunSpec, from_dict, to_plain
+from ..errors import RunError
+from .eventlog import read_events
+from .events import Event, Failed, Finished, Left, Resumed, Started
+
+SPEC_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths of one run. Creating the object touches nothing."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def spec_file(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def worker_log(self) -> Path:
+        return self.path / "worker.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def control(self) -> Path:
+        return self.path / "control"
+
+
+def run_dir(lab: Path, run_id: str) -> RunDir:
+    return RunDir(lab / "runs" / run_id)
+
+
+def run_dirs(lab: Path) -> list[RunDir]:
+    """All runs of a lab that were born whole (their spec is written last), in order of id."""
+    folder = lab / "runs"
+    if not folder.is_dir():
+        return []
+    return [RunDir(p) for p in sorted(folder.iterdir()) if (p / "spec.json").exists()]
+
+
+def write_spec(lab: Path, spec: RunSpec, *, name: str, grid: str, costs: dict[str, int]) -> RunDir:
+    """Give birth to a run: make its folder and write its frozen spec, or leave the one that is there.
+
+    name, grid: what people call it; not part of its identity. costs: num_params, embedding_params and the FLOPs of a
+    sequence in each counting, so that readers need no formula.
+    """
+    run = run_dir(lab, spec.run_id)
+    if run.spec_file.exists():
+        return run
+    body = {
+        "v": SPEC_VERSION,
+        "run_id": spec.run_id,
+        "name": name,
+        "grid": grid,
+        "costs": costs,
+        "spec": to_plain(spec),
+    }
+    write_atomically(run.spec_file, json.dumps(body, indent=1) + "\n")
+    return run
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecFile:
+    """The content of a spec.json."""
+
+    run_id: str
+    name: str
+    grid: str
+    costs: dict[str, int]
+    spec: RunSpec
+
+
+def read_spec(run: RunDir) -> SpecFile:
+    """Read spec.json. RunError when it is absent, broken or of a newer version."""
+    try:
+        body = json.loads(run.spec_file.read_text())
+        if body["v"] > SPEC_VERSION:
+            raise RunError(f"{run.spec_file} was written by a newer shrunk-tui (version {body['v']}); install that one.")
+        return SpecFile(
+            run_id=body["run_id"],
+            name=body["name"],
+            grid=body["grid"],
+            costs=body["costs"],
+            spec=from_dict(body["spec"]),
+        )
+    except FileNotFoundError:
+        raise RunError(f"no run {run.run_id}: {run.spec_file} does not exist") from None
+    except (KeyError, TypeError, json.JSONDecodeError) as problem:
+        raise RunError(f"{run.spec_file} cannot be read ({problem}); was it written by a newer shrunk-tui?") from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that a reader or a crash sees the old content or the new, never a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(temporary, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process as its events name it; a pid alone is reused, so its start time belongs to it."""
+
+    host: str
+    pid: int
+    started_at: float
+
+    def alive(self) -> bool:
+        """True if it runs on this host now. A process of another host counts as alive: we cannot know better."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.started_at) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+
+def this_process() -> Process:
+    return Process(host=socket.gethostname(), pid=os.getpid(), started_at=psutil.Process().create_time())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """Where a run stands by its own log: the last event that says so, and the worker that wrote it.
+
+    state: `new`, `running`, `left`, `finished`, `failed`; `attempt` counts workers from 1.
+    """
+
+    state: str
+    attempt: int
+    reason: str
+    worker: Process | None
+
+
+def lifecycle(events: list[Event]) -> Lifecycle:
+    """Fold a run's events into where it stands. `running` says what the log says; ask `worker.alive()` for the rest."""
+    state, attempt, reason, worker = "new", 0, "", None
+    for event in events:
+        match event:
+            case Started() | Resumed():
+                state, attempt, reason = "running", event.attempt, ""
+                worker = Process(host=event.host, pid=event.pid, started_at=event.process_started_at)
+            case Left():
+                state, reason = "left", event.reason
+            case Finished():
+                state, reason = "finished", ""
+            case Failed():
+                state, reason = "failed", event.message
+    return Lifecycle(state=state, attempt=attempt, reason=reason, worker=worker)
+
+
+def read_lifecycle(run: RunDir) -> Lifecycle:
+    return lifecycle(list(read_events(run.events_file)))

@@ -1,0 +1,128 @@
+"""Where a run stands: one rule, used by the supervisor, by `shrunk status` and by the index.
+
+Status is never stored by the engine. It follows from two last words and one question: what the run's own log says last,
+what the lab's journals say last about the run, and whether the process that the log names is alive. Both words fold
+event by event, so that a reader of new bytes needs no old ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from .events import Event, Failed, Finished, Left, Resumed, RunDequeued, RunLaunched, RunQueued, RunReaped, Started
+from .rundir import Process
+
+STATUSES = ("queued", "running", "paused", "finished", "failed", "stopped", "cancelled")
+
+LAUNCH_GRACE = 120.0
+"""Seconds that a launched worker may take to its first event (importing torch on a busy disk) before it counts as dead."""
+
+WORKER_DIED = "worker died"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogWord:
+    """What a run's own log says last.
+
+    state: `new` (no event yet), `running`, `left`, `finished`, `failed`. worker: the process that wrote last, if any.
+    logged_at: time of the event that set the state, seconds since 1970 UTC.
+    """
+
+    state: str = "new"
+    reason: str = ""
+    attempt: int = 0
+    worker: Process | None = None
+    logged_at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueWord:
+    """What the lab's journals say last about a run.
+
+    state: `none`, `queued`, `launched`, `reaped` or `dequeued`. status: of a dequeued run. logged_at: as in `LogWord`.
+    """
+
+    state: str = "none"
+    status: str = ""
+    reason: str = ""
+    logged_at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """One of `STATUSES`, and why in a few words ("" when the status says it all)."""
+
+    status: str
+    reason: str = ""
+
+
+def fold_log(word: LogWord, event: Event) -> LogWord:
+    """The word of a run's log after one more event of it. Events that say nothing about its life change nothing."""
+    match event:
+        case Started() | Resumed():
+            worker = Process(host=event.host, pid=event.pid, started_at=event.process_started_at)
+            return LogWord(state="running", attempt=event.attempt, worker=worker, logged_at=event.logged_at)
+        case Left():
+            return dataclasses.replace(word, state="left", reason=event.reason, logged_at=event.logged_at)
+        case Finished():
+            return dataclasses.replace(word, state="finished", reason="", logged_at=event.logged_at)
+        case Failed():
+            return dataclasses.replace(word, state="failed", reason=event.message, logged_at=event.logged_at)
+    return word
+
+
+def fold_queue(word: QueueWord, event: RunQueued | RunLaunched | RunReaped | RunDequeued) -> QueueWord:
+    """The journals' word on a run after one more event about it, in any order: the latest by its clock stands."""
+    if event.logged_at < word.logged_at:
+        return word
+    match event:
+        case RunQueued():
+            return QueueWord(state="queued", reason=event.reason, logged_at=event.logged_at)
+        case RunLaunched():
+            return QueueWord(state="launched", reason=event.slot, logged_at=event.logged_at)
+        case RunReaped():
+            code = "" if event.returncode is None else f"exit {event.returncode}"
+            return QueueWord(state="reaped", reason=code, logged_at=event.logged_at)
+        case RunDequeued():
+            return QueueWord(state="dequeued", status=event.status, reason=event.message, logged_at=event.logged_at)
+
+
+def derive_status(log: LogWord, queue: QueueWord, *, worker_alive: bool, now: float) -> RunStatus:
+    """Where a run stands. The first rule that applies wins.
+
+    1. The log says finished: `finished`, whatever the queue says later.
+    2. The log says running and its worker lives: `running`.
+    3. The journals speak later than the log: queued -> `queued`; launched -> `running` for `LAUNCH_GRACE` seconds (the
+       worker has not written yet), then `stopped`; dequeued -> the status it names. Reaped says only that the process
+       is gone, so the log decides.
+    4. The log decides: left on pause -> `paused`, left for another reason -> `stopped`, failed -> `failed`, running
+       without a living worker -> `stopped` ("worker died"), no event yet -> `stopped` ("not started").
+
+    worker_alive: `log.worker.alive()`, or False without a worker. now: seconds since 1970 UTC.
+    """
+    if log.state == "finished":
+        return RunStatus(status="finished")
+    if log.state == "running" and worker_alive:
+        return RunStatus(status="running")
+    if queue.logged_at > log.logged_at:
+        match queue.state:
+            case "queued":
+                return RunStatus(status="queued", reason=queue.reason)
+            case "launched" if now - queue.logged_at < LAUNCH_GRACE:
+                return RunStatus(status="running", reason="starting")
+            case "launched":
+                return RunStatus(status="stopped", reason=f"{WORKER_DIED} before its first event")
+            case "dequeued":
+                status = queue.status if queue.status in STATUSES else "stopped"
+                return RunStatus(status=status, reason=queue.reason)
+    match log.state:
+        case "left":
+            return RunStatus(status="paused" if log.reason == "pause" else "stopped", reason=log.reason)
+        case "failed":
+            return RunStatus(status="failed", reason=log.reason)
+        case "running":
+            return RunStatus(status="stopped", reason=WORKER_DIED)
+    if queue.state == "reaped":
+        return RunStatus(status="stopped", reason=f"{WORKER_DIED} before its first event ({queue.reason or 'adopted'})")
+    return RunStatus(status="stopped", reason="not started")
