@@ -126,8 +126,8 @@ class TrainSpec:
 class RunSpec:
     """One run: model, language, training and seed.
 
-    `sources_digest` stands for the content of the sources (or the hub revision), so that the same file under another
-    path is the same language.
+    The fingerprints stand for the recipes and the content of the sources, so that the same files under another path
+    are the same language.
     """
 
     model: ModelSpec
@@ -137,7 +137,11 @@ class RunSpec:
     seed: int
     corpus_fingerprint: str
     tokenizer_fingerprint: str
-    evaluation_id: str
+
+    @property
+    def evaluation_id(self) -> str:
+        """What the validation loss is over; losses compare within one `evaluation_id` only."""
+        return evaluation_id_of(self, "validation")
 
     @property
     def run_id(self) -> str:
@@ -151,6 +155,21 @@ class RunSpec:
                 "seed": self.seed,
             }
         )
+
+
+def evaluation_id_of(spec: RunSpec, split: str) -> str:
+    """Digest of the split, the tokenizer, the rows, the mask set (drawn from this id itself) and the padding rule."""
+    return digest(
+        {
+            "split": split,
+            "corpus": spec.corpus_fingerprint,
+            "tokenizer": spec.tokenizer_fingerprint,
+            "sequence_length": spec.train.sequence_length,
+            "packing": spec.train.packing,
+            "cross_documents": spec.train.cross_documents,
+            "padding_in_loss": spec.train.padding_in_loss,
+        }
+    )
 
 
 def identity(spec: Any) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class MaskedLanguageModel(nn.Module):
         """Cross-entropy of each scored token in nats, (M,), without gradients."""
         with torch.no_grad():
             hidden = self.encoder(ids_BS, real_BS).flatten(0, 1).index_select(0, scored_M)
-            features = self.features(hidden)
+            features = self.features(hidden).float()
             return torch.cat(
                 [
                     F.cross_entropy(
@@ -80,7 +80,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
+    @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
     def forward(ctx: Any, features_MD: Tensor, weight_VD: Tensor, bias_V: Tensor, targets_M: Tensor) -> Tensor:
+        features_MD = features_MD.float()
         total = features_MD.new_zeros(())
         grad_features = torch.empty_like(features_MD)
         grad_weight = torch.zeros_like(weight_VD)

@@ -1,0 +1,1 @@
+"""Pre-training as a generator of events, and what it stands on: order, masks, schedule, checkpoints, evaluation."""
