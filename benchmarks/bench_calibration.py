@@ -15,10 +15,10 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from shrunk_core.analysis.broken import BrokenResult, fit_broken
 from shrunk_core.analysis.chinchilla import fit_chinchilla
 from shrunk_core.analysis.powerlaw import fit_power
@@ -33,7 +33,9 @@ def noisy(truth: Array, rng: np.random.Generator) -> Array:
     return truth * np.exp(rng.normal(0, NOISE, truth.shape))
 
 
-def power(runs: int, loss: str, irreducible: bool) -> Callable[[np.random.Generator, int], tuple[FitResult, dict[str, float]]]:
+def power(
+    runs: int, loss: str, irreducible: bool
+) -> Callable[[np.random.Generator, int], tuple[FitResult, dict[str, float]]]:
     truth = {"A": 4e3, "a": 0.2, "E": 1.5} if irreducible else {"A": 380.0, "a": 0.14}
     x = np.geomspace(1e14, 1e18, runs)
 
@@ -45,7 +47,7 @@ def power(runs: int, loss: str, irreducible: bool) -> Callable[[np.random.Genera
     return one
 
 
-def chinchilla(sizes: int, tokens: int, loss: str):  # noqa: ANN201 - as power
+def chinchilla(sizes: int, tokens: int, loss: str):
     truth = {"E": 1.8, "A": 480.0, "B": 2100.0, "alpha": 0.35, "beta": 0.37}
     n, d = (grid.ravel() for grid in np.meshgrid(np.geomspace(1e6, 1e9, sizes), np.geomspace(1e7, 1e10, tokens)))
 
@@ -57,12 +59,13 @@ def chinchilla(sizes: int, tokens: int, loss: str):  # noqa: ANN201 - as power
     return one
 
 
-def broken(runs: int, a1: float, a2: float, jump: bool, gap: float = 0.0):  # noqa: ANN201 - as power
-    """Slopes a1 below and a2 above 1e16 FLOPs, of 5 at the break; `gap` is the log fall of the loss across it."""
-    at, x = 1e16, np.geomspace(1e14, 1e18, runs)
-    truth = {"A1": 5 * at**a1, "a1": a1, "A2": 5 * np.exp(-gap) * at**a2, "a2": a2, "break": at}
+def broken(runs: int, a1: float, a2: float, jump: bool, gap: float = 0.0):
+    """Slopes a1 below and a2 above about 1e16 FLOPs, a loss of 5 at the break; `gap` is the log fall of the loss across it."""
+    x = np.geomspace(1e14, 1e18, runs)
 
     def one(rng: np.random.Generator, resamples: int) -> tuple[FitResult, dict[str, float]]:
+        at = 1e16 * 10 ** rng.uniform(-0.2, 0.2)  # the break keeps no fixed place among the budgets
+        truth = {"A1": 5 * at**a1, "a1": a1, "A2": 5 * np.exp(-gap) * at**a2, "a2": a2, "break": at}
         y = noisy(np.where(x <= at, truth["A1"] * x**-a1, truth["A2"] * x**-a2), rng)
         found = fit_broken(x, y, jump=jump, bootstrap=resamples, test=399, seed=int(rng.integers(2**31)))
         return found, truth
@@ -87,10 +90,12 @@ SETTINGS = {
     "chinchilla, 9 runs, huber": chinchilla(3, 3, "huber"),
     "broken (kink), 9 runs": broken(9, 0.06, 0.14, False),
     "one law, kink test, 9 runs": broken(9, 0.14, 0.14, False),
+    "faint kink .134 to .140, 24 runs": broken(24, 0.134, 0.14, False),
+    "faint kink .134 to .140, 9 runs": broken(9, 0.134, 0.14, False),
 }
 
 
-def measure(name: str, grids: int, resamples: int) -> dict[str, object]:
+def measure(name: str, grids: int, resamples: int) -> dict[str, Any]:
     rng = np.random.default_rng([GENERATOR, list(SETTINGS).index(name)])
     covered: dict[str, int] = {}
     quotable = claimed = 0
@@ -130,7 +135,10 @@ def main() -> None:
         share = " ".join(f"{symbol} {100 * hits / row['grids']:.1f} %" for symbol, hits in row["covered"].items())
         law = "" if row["claimed"] is None else f"{100 * row['claimed'] / row['grids']:.1f} %"
         kept = f"{100 * row['identifiable'] / row['grids']:.0f} %"
-        print(f"| {name} | {row['grids']} | {row['resamples']} | {share} | {law} | {kept} | {row['seconds']:.0f} |", flush=True)
+        print(
+            f"| {name} | {row['grids']} | {row['resamples']} | {share} | {law} | {kept} | {row['seconds']:.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from shrunk_core.errors import FitError
 
@@ -50,7 +51,7 @@ class SmoothBroken:
             slope, at, log_f = (theta[:, 3 + 3 * i + j, None] for j in range(3))
             width = np.exp(log_f)
             z = (self.log_x - at) / width
-            past, soft = 1 / (1 + np.exp(-z)), np.logaddexp(0, z)  # logistic and softplus of z
+            past, soft = expit(z), np.logaddexp(0, z)
             log_reducible = log_reducible - slope * width * soft
             columns += [-width * soft, slope * past, -slope * width * (soft - past * z)]
         irreducible, reducible = np.exp(theta[:, :1]), np.exp(log_reducible)
@@ -98,6 +99,7 @@ def fit_bnsl(
 ) -> FitResult:
     """Fit the smooth law with `breaks` >= 1; parameters a, b, c0, then c1, d1, f1, c2, ... Others as in `fit_power`.
 
+    starts is for one break; every further break has more basins, so starts * breaks^2 are tried.
     Objective, R2 and AIC are of log(1 + y), as in the paper that the law is from. No exponent is tested for
     identifiability: c0 may well be 0 before a break. Rank, and so few points, still are.
     """
@@ -110,7 +112,12 @@ def fit_bnsl(
     law = SmoothBroken(np.log(x), np.log(y), breaks)
     design = Design.of(labels_of(runs, len(x)), seeds, x, x)
     settings = Settings(
-        loss=loss, delta=delta, starts=starts, bootstrap=bootstrap, seed=seed, hold_out_largest=hold_out_largest
+        loss=loss,
+        delta=delta,
+        starts=starts * breaks**2,
+        bootstrap=bootstrap,
+        seed=seed,
+        hold_out_largest=hold_out_largest,
     )
     return estimate(law, np.log1p(y), design, settings)
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import bootstrap as boot
 from .estimate import HUBER_DELTA, Design, Settings, caveats, describe
 from .inputs import enough, labels_of, positive, same_length, varied
-from .result import FitResult, Leverage, plain
+from .result import FitResult, HeldOut, Leverage, plain
 from .segments import line_rss, scan_jump, scan_kink, splits
 from .solver import minimise
 
@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 LEAST = 3
 """Distinct x on each side of a break: fewer are fitted exactly and would always win."""
 _ALPHA = 0.05
-_SYMBOLS = ("A1", "a1", "A2", "a2")
+_SYMBOLS: tuple[str, ...] = ("A1", "a1", "A2", "a2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,9 @@ class _Jump:
     y: Array
 
     def residuals(self, theta: Array) -> tuple[Array, Array]:
-        left = self.x <= theta[:, 4:5]
-        predicted = np.where(left, theta[:, :1] + theta[:, 1:2] * self.x, theta[:, 2:3] + theta[:, 3:4] * self.x)
-        right, zero = ~left, np.zeros(left.shape)
+        left = (self.x <= theta[:, 4:5]).astype(float)
+        predicted = np.where(left > 0, theta[:, :1] + theta[:, 1:2] * self.x, theta[:, 2:3] + theta[:, 3:4] * self.x)
+        right, zero = 1 - left, np.zeros(left.shape)
         return predicted - self.y, np.stack([left, left * self.x, right, right * self.x, zero], -1)
 
 
@@ -148,6 +148,7 @@ def fit_broken(
     replicates: Sequence[tuple[Array, Array]] | None = None,
     replicated_runs: int | None = None,
     test: int = 999,
+    hold_out_largest: bool = False,
 ) -> BrokenResult:
     """Fit two segments; x, y, runs, seeds, loss, bootstrap, seed as in `powerlaw.fit_power`.
 
@@ -156,6 +157,7 @@ def fit_broken(
                  the points are a frontier, the runs behind it are resampled and the frontier drawn again
                  (`frontier.resampled`), because which runs make the frontier is itself uncertain.
     test         resamples of the one-law test (0: none, NaN).
+    hold_out_largest   also fit without the top budget and predict it with the upper segment.
     """
     same_length(x=x, y=y, runs=runs, seeds=seeds)
     x, y = positive("x", x, runs), positive("loss", y, runs)
@@ -173,7 +175,7 @@ def fit_broken(
     every = np.ones((1, len(x)))
     found, objective = _solve(log_x, log_y, every, jump, threshold, LEAST)
     optimum = _read(found, centre)[0]
-    params = dict(zip(_SYMBOLS, map(float, optimum), strict=False))
+    params = {symbol: float(optimum[j]) for j, symbol in enumerate(_SYMBOLS)}
     residuals = _Jump(log_x, log_y).residuals(found)[0][0]
     r2, aic, bic = describe(residuals, log_y, 6 if jump else 5)
     line, _ = line_rss(log_x, log_y, every)
@@ -181,13 +183,15 @@ def fit_broken(
 
     units = replicated_runs or design.units
     draws = np.empty((0, 5))
-    if bootstrap and units > 5:
+    if bootstrap and units >= 6:
         if replicates is None:
             weights = boot.resample(clusters, bootstrap, rng, at_least=2 * LEAST)
             draws = _read(_solve(log_x, log_y, weights, jump, threshold, LEAST)[0], centre)
         else:
             draws = np.concatenate([_replicate(*pair, jump, threshold, centre) for pair in replicates])
-    widen = boot.widening(units, 4 if jump else 3)
+    # each line rests on about half of the runs, and the search for the break spends runs that resamples do not give back
+    searched = float(np.sqrt(units / (units - 4))) if units > 4 else float("inf")
+    widen = searched * boot.widening(units // 2, 2, robust=bool(np.isfinite(threshold)))
     intervals = {
         symbol: boot.interval(draws[:, j], float(optimum[j]), widen, logarithmic=symbol[0] == "A")
         for j, symbol in enumerate((*_SYMBOLS, "break"))
@@ -198,6 +202,8 @@ def fit_broken(
     span = intervals.pop("break", (float("nan"), float("nan")))
     left = log_x <= found[0, 4]
     ends = (float(np.exp(log_x[left].max() + centre)), float(np.exp(log_x[~left].min() + centre)))
+    if jump:  # the break is anywhere in the gap, however sure the gap is
+        span = (min(span[0], ends[0]), max(span[1], ends[1])) if len(draws) else span
     reason = ""
     if span[1] >= 10 * span[0]:
         reason = f"the 95 % interval of the break covers an order of magnitude ({span[0]:.3g} to {span[1]:.3g})"
@@ -227,6 +233,7 @@ def fit_broken(
         reason=reason,
         warnings=tuple(warnings),
         leverage=_leverage(log_x, log_y, design, order, jump, threshold, centre),
+        held_out=_hold_out(log_x, log_y, jump, threshold, centre) if hold_out_largest else None,
         draws=draws,
         jump=jump,
         break_point=float(optimum[4]),
@@ -256,12 +263,13 @@ def one_law_test(
     scan = scan_jump if jump else scan_kink
     every = np.ones((1, len(log_x)))
     line, rss = line_rss(log_x, log_y, every)
-    observed = rss / scan(log_x, log_y, every, LEAST).rss
+    floor = 1e-20 * float(log_y @ log_y)  # points exactly on two lines
+    observed = rss / (scan(log_x, log_y, every, LEAST).rss + floor)
     fitted = line[0, 0] + line[0, 1] * log_x
     signs = rng.choice([-1.0, 1.0], size=(count, int(clusters.max()) + 1))[:, clusters]
     made = fitted + signs * (log_y - fitted)
     weights = np.ones_like(made)
-    statistic = line_rss(log_x, made, weights)[1] / scan(log_x, made, weights, LEAST).rss
+    statistic = line_rss(log_x, made, weights)[1] / (scan(log_x, made, weights, LEAST).rss + floor)
     return float((1 + (statistic >= observed[0] * (1 - 1e-12)).sum()) / (count + 1))
 
 
@@ -298,3 +306,20 @@ def _leverage(
     return tuple(found)
 
 
+def _hold_out(log_x: Array, log_y: Array, jump: bool, delta: float, centre: float) -> HeldOut | None:
+    """As `estimate` does for the smooth laws; None where too few budgets are left for two segments."""
+    top = log_x >= log_x.max() - np.log(1.1)
+    kept_x, kept_y = log_x[~top], log_y[~top]
+    if len(np.unique(kept_x)) < 2 * LEAST:
+        return None
+    found = _solve(kept_x, kept_y, np.ones((1, len(kept_x))), jump, delta, LEAST)[0]
+    errors = _Jump(log_x[top], log_y[top]).residuals(found)[0][0]
+    values = _read(found, centre)[0]
+    return HeldOut(
+        points=int(top.sum()),
+        largest_x_fitted=float(np.exp(kept_x.max() + centre)),
+        largest_x=float(np.exp(log_x.max() + centre)),
+        log_error=float(np.sqrt((errors**2).mean())),
+        bias=float(errors.mean()),
+        params={symbol: float(values[j]) for j, symbol in enumerate(_SYMBOLS)},
+    )

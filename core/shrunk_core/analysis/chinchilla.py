@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 FLOPS_PER_PARAMETER_TOKEN = 6
 """C = 6 N D (Kaplan et al. 2020, section 2.1): how budgets become tokens where only FLOPs are known."""
+_TOGETHER = 1 - 1e-6
+"""Correlation of log N and log D from which they count as one variable."""
 
 
 @dataclass(frozen=True)
@@ -151,4 +153,9 @@ def fit_chinchilla(
     settings = Settings(
         loss=loss, delta=delta, starts=starts, bootstrap=bootstrap, seed=seed, hold_out_largest=hold_out_largest
     )
-    return estimate(law, law.log_y, design, settings)
+    known = ""
+    if abs(np.corrcoef(law.log_n, law.log_d)[0, 1]) > _TOGETHER:
+        known = (
+            "N and D move together in this design (one is a power of the other): their exponents cannot be told apart"
+        )
+    return estimate(law, law.log_y, design, settings, known)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def paired_steps(
         cells.setdefault(cell, {}).setdefault(columns[axis][i], []).append(float(value))
     places = sorted(set(columns[axis]))
     found = []
-    for lower, upper in zip(places[:-1], places[1:], strict=True):
+    for lower, upper in pairwise(places):
         pairs = [(cell[lower], cell[upper]) for cell in cells.values() if lower in cell and upper in cell]
         gaps = np.array([np.mean(after) - np.mean(before) for before, after in pairs])
         if not gaps.size:

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 HUBER_DELTA = 1e-3
 """Hoffmann et al. 2022 (arXiv 2203.15556), section 3.3: Huber on log residuals with this threshold."""
 _AGREE = 1e-4
+_POLISHED = 8
+"""Best starts that go on for many more steps: a narrow valley (sharp breaks) takes thousands."""
 _BASINS = 3
 """Distinct optima from which every resample starts again: a resample may prefer another basin than the data."""
 _LEVERAGE_LIMIT = 400
@@ -32,10 +34,21 @@ _LEVERAGE_LIMIT = 400
 class Form(Protocol):
     """A law bound to n points. Coordinates `theta` are (B, p); symbols are p names, in the order of `params`."""
 
-    name: str
-    symbols: tuple[str, ...]
-    exponents: tuple[str, ...]
-    positive: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def symbols(self) -> tuple[str, ...]: ...
+
+    @property
+    def exponents(self) -> tuple[str, ...]:
+        """Symbols that must be above 0 and tight for the law to mean anything; their coordinate is the value itself."""
+        ...
+
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """Symbols whose intervals are widened as ratios, and so stay above 0."""
+        ...
 
     def residuals(self, theta: Array) -> tuple[Array, Array]:
         """log of the predicted minus log of the observed loss (B, n), and derivatives (B, n, p)."""
@@ -89,13 +102,18 @@ class Design:
         return int(self.clusters.max()) + 1
 
 
-def estimate(form: Form, log_y: Array, design: Design, settings: Settings) -> FitResult:
-    """Fit, resample, check. `log_y` (n,) is the natural log of the loss that `form` was bound to."""
+def estimate(form: Form, log_y: Array, design: Design, settings: Settings, known: str = "") -> FitResult:
+    """Fit, resample, check. `log_y` (n,) is the natural log of the loss that `form` was bound to. `known` is a reason
+    why the design cannot tell, where the caller sees one beforehand: then nothing is resampled."""
     rng = np.random.default_rng(settings.seed)
     delta, points, width = settings.threshold, len(log_y), len(form.symbols)
     every = np.ones((1, points))
     tried = form.starts(settings.starts, rng)
     solved = minimise(form.residuals, tried, every, delta=delta)
+    order = np.argsort(solved.objective)
+    front = order[:_POLISHED]
+    polished = minimise(form.residuals, solved.theta[front], every, delta=delta, steps=3000, tolerance=1e-13)
+    solved.theta[front], solved.objective[front] = polished.theta, polished.objective
     order = np.argsort(solved.objective)
     best, objective = solved.theta[order[0]], float(solved.objective[order[0]])
     agreed = int((solved.objective <= objective * (1 + _AGREE) + 1e-15).sum())
@@ -103,21 +121,21 @@ def estimate(form: Form, log_y: Array, design: Design, settings: Settings) -> Fi
 
     draws = np.empty((0, width))
     units = design.units
-    if settings.bootstrap and units > width:
+    if settings.bootstrap and units > width and not known:
         weights = boot.resample(design.clusters, settings.bootstrap, rng, at_least=width + 1)
         basins = _basins(solved.theta[order], solved.objective[order])
         draws = form.params(refit(form, basins, weights, delta))
-    widen = boot.widening(units, width)
+    widen = boot.widening(units, width, robust=bool(np.isfinite(delta)))
     intervals = {
         symbol: boot.interval(draws[:, j], float(optimum[j]), widen, logarithmic=symbol in form.positive)
         for j, symbol in enumerate(form.symbols)
         if len(draws)
     }
     params = dict(zip(form.symbols, map(float, optimum), strict=True))
-    reason = verdict(form, best, objective, params, intervals, units, delta)
+    reason = known or verdict(form, best, objective, params, intervals, units, delta)
     residuals = form.residuals(best[None])[0][0]
     r2, aic, bic = describe(residuals, log_y, width + 1)
-    leverage = _leverage(form, best, params, design, delta)
+    leverage = () if known else _leverage(form, best, params, design, delta)
     return FitResult(
         form=form.name,
         loss=settings.loss,
@@ -135,7 +153,7 @@ def estimate(form: Form, log_y: Array, design: Design, settings: Settings) -> Fi
         bic=bic,
         identifiable=not reason,
         reason=reason,
-        warnings=caveats(design, points, width, settings, agreed, len(tried), len(draws)),
+        warnings=caveats(design, points, width, settings, agreed, len(tried), len(draws) or bool(known)),
         leverage=leverage,
         held_out=_hold_out(form, best, design, delta) if settings.hold_out_largest else None,
         draws=draws,

@@ -75,9 +75,7 @@ def fit(
     elif form == "bnsl":
         result = fit_bnsl(at["x"], values, breaks=breaks, **shared, **smooth)
     else:
-        if hold_out_largest:
-            raise FitError("broken has no held-out check: a segment above the break may hold nothing but the top budget")
-        result = fit_broken(at["x"], values, jump=jump, **shared)
+        result = fit_broken(at["x"], values, jump=jump, hold_out_largest=hold_out_largest, **shared)
     if drop_highest_loss:
         note = f"the {drop_highest_loss} highest losses were left out"
         result = replace(result, warnings=(*result.warnings, note))

@@ -74,7 +74,9 @@ def frontier(
             update=int(update[i]),
             flops=float(budget[i]),
             loss=float(value[i]),
-            warning="; ".join(text for text, marked in (("in warm-up", warm[i]), ("unfinished schedule", early[i])) if marked),
+            warning="; ".join(
+                text for text, marked in (("in warm-up", warm[i]), ("unfinished schedule", early[i])) if marked
+            ),
         )
         for i in found
     )

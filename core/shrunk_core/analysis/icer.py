@@ -131,7 +131,9 @@ def ladder(
         if last is not None:
             changed = [name for name, old, new in zip(others, last[0], kind, strict=True) if old != new]
             if changed:
-                notes.insert(0, f"not only {axis} changes: " + ", ".join(_change(n, others, last[0], kind) for n in changed))
+                notes.insert(
+                    0, f"not only {axis} changes: " + ", ".join(_change(n, others, last[0], kind) for n in changed)
+                )
             d_cost, d_effect = c - found[-1].cost, e - found[-1].effect
             step = d_cost / d_effect if d_effect else None
             rate = d_effect / d_cost * per if d_cost else None
@@ -162,7 +164,7 @@ def _change(name: str, others: list[str], old: tuple[Any, ...], new: tuple[Any, 
 
 
 def _checked(runs: Sequence[str], cost: ArrayLike, effect: ArrayLike) -> tuple[Array, Array]:
-    same_length(runs=np.asarray(runs), cost=cost, effect=effect)
+    same_length(runs=list(runs), cost=cost, effect=effect)
     spent, gained = np.asarray(cost, dtype=float), np.asarray(effect, dtype=float)
     bad = np.flatnonzero(~np.isfinite(spent) | ~np.isfinite(gained) | (spent < 0))
     if bad.size:

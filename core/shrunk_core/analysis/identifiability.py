@@ -79,7 +79,9 @@ def _interval(form: Form, params: dict[str, float], intervals: dict[str, tuple[f
         low, high = intervals[symbol]
         kind = "exponent" if symbol in form.exponents else "irreducible loss"
         if low <= 0 and symbol in form.exponents:
-            return f"the 95 % interval of the {kind} {symbol} = {params[symbol]:.3g} includes 0 ({low:.3g} to {high:.3g})"
+            return (
+                f"the 95 % interval of the {kind} {symbol} = {params[symbol]:.3g} includes 0 ({low:.3g} to {high:.3g})"
+            )
         if not high < _DECADE * low:
             return f"the 95 % interval of the {kind} {symbol} covers an order of magnitude ({low:.3g} to {high:.3g})"
     return ""
@@ -103,5 +105,7 @@ def _profile(form: Form, best: Array, objective: float, params: dict[str, float]
         every = np.ones((1, form.residuals(best[None])[0].shape[1]))
         profile = minimise(form.residuals, ends, every, delta=delta, held=held, tolerance=1e-8).objective / objective
         if (profile < allowed).all():
-            return f"the profile of {symbol} is flat: a tenfold range of {symbol} around {params[symbol]:.3g} fits alike"
+            return (
+                f"the profile of {symbol} is flat: a tenfold range of {symbol} around {params[symbol]:.3g} fits alike"
+            )
     return ""

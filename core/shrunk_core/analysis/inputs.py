@@ -68,7 +68,9 @@ def one_of(kind: str, values: ArrayLike | Sequence[str] | None) -> None:
         return
     found = sorted({str(value) for value in np.asarray(values)})
     if len(found) > 1:
-        raise FitError(f"rows mix {kind}s ({', '.join(found[:4])}{', ...' if len(found) > 4 else ''}): fit one at a time")
+        raise FitError(
+            f"rows mix {kind}s ({', '.join(found[:4])}{', ...' if len(found) > 4 else ''}): fit one at a time"
+        )
 
 
 def loss_delta(loss: str, delta: float) -> float:

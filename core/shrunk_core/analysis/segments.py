@@ -55,7 +55,11 @@ def scan_jump(x: Array, y: Array, weights: Array, least: int) -> Scan:
     rss = np.where(thin, np.inf, rss_l + rss_r)
     best, rows = rss.argmin(-1), np.arange(len(rss))
     lines = np.stack([pick[rows, best] for pick in (level_l, slope_l, level_r, slope_r)], -1)
-    return Scan(lines=lines, position=((x[cut - 1] + x[cut]) / 2)[best], rss=rss[rows, best])
+    # a resample has gaps of its own: its break is midway between the drawn points on either side
+    places = np.arange(len(x))
+    before = np.maximum.accumulate(np.where(weights > 0, places, 0), -1)[rows, cut[best] - 1]
+    after = np.minimum.accumulate(np.where(weights > 0, places, len(x) - 1)[:, ::-1], -1)[:, ::-1][rows, cut[best]]
+    return Scan(lines=lines, position=(x[before] + x[after]) / 2, rss=rss[rows, best])
 
 
 def scan_kink(x: Array, y: Array, weights: Array, least: int) -> Scan:

@@ -6,6 +6,7 @@ sums over that array. A kept unit is stored as it was written, in lower case, wi
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -143,7 +144,9 @@ class Filter:
         in_vocabulary = unknown <= counted * self.rule.max_oov
         kept = long_enough & in_vocabulary
         words = stops - starts
-        units = [" ".join(surfaces[a:b]).lower() for a, b in zip(starts[kept].tolist(), stops[kept].tolist(), strict=True)]
+        units = [
+            " ".join(surfaces[a:b]).lower() for a, b in zip(starts[kept].tolist(), stops[kept].tolist(), strict=True)
+        ]
         per_document = np.bincount(np.searchsorted(document_ends, starts[kept], side="right"), minlength=len(documents))
         self.counts.add(
             FilterCounts(
@@ -160,12 +163,12 @@ class Filter:
             )
         )
         cuts = np.concatenate([[0], np.cumsum(per_document)]).tolist()
-        return [units[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        return [units[a:b] for a, b in itertools.pairwise(cuts)]
 
     def _sentences(
         self, documents: Sequence[Document], numbers: np.ndarray, document_starts: np.ndarray, document_ends: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Where sentences start and stop among the surfaces: at blank lines, document ends, and `can_end` + `can_start`."""
+        """Where sentences start and stop: at blank lines, at document ends, and where `can_end` meets `can_start`."""
         if len(numbers) == 0:
             return document_starts[:0], document_ends[:0]
         flags = self._flags.array()[numbers]

@@ -86,7 +86,9 @@ def pack(stream: TokenStream, *, sequence_length: int, packing: str, cross_docum
     ids = np.asarray(stream.ids)  # a plain view: indexing numpy's memmap class is slower
     if packing == "documents":
         if cross_documents:
-            raise ConfigError('cross_documents = true needs packing = "packed": with "documents" every unit has its own row')
+            raise ConfigError(
+                'cross_documents = true needs packing = "packed": with "documents" every unit has its own row'
+            )
         starts = np.asarray(stream.unit_offsets[:-1], dtype=np.int64)
         lengths = np.minimum(np.diff(stream.unit_offsets), room).astype(np.int32)
         return PackedRows(ids, starts, lengths, sequence_length, closed=True)

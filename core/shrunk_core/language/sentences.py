@@ -15,10 +15,13 @@ _END = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]}\u00bb*_]*$")
 _START = re.compile(r"[\"'\u201c\u2018(\[{\u00ab*_`\u2014\-]*(\w)")
 _INITIAL = re.compile(r"[^\w]*[A-HJ-Z]\.$")
 _OPENING = "\"'\u201c\u2018([{\u00ab*_`\u2014-"
-_ABBREVIATIONS = frozenset(
-    "mr mrs ms messrs mme mlle dr prof rev hon st sr jr gen col capt lieut lt sgt maj gov pres sen rep supt "
-    "no nos vol vols fig figs ch chap sec pp ed eds vs viz cf e.g i.e eg ie al".split()
-)
+# fmt: off
+_ABBREVIATIONS = frozenset((
+    "mr", "mrs", "ms", "messrs", "mme", "mlle", "dr", "prof", "rev", "hon", "st", "sr", "jr", "gen", "col",
+    "capt", "lieut", "lt", "sgt", "maj", "gov", "pres", "sen", "rep", "supt", "no", "nos", "vol", "vols",
+    "fig", "figs", "ch", "chap", "sec", "pp", "ed", "eds", "vs", "viz", "cf", "e.g", "i.e", "eg", "ie", "al"
+))
+# fmt: on
 
 
 def can_end(surface: str) -> bool:

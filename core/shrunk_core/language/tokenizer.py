@@ -48,7 +48,9 @@ def train_tokenizer(units: Iterable[str], spec: TokenizerSpec) -> Tokenizer:
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # a word has the same ids wherever it stands
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(
+        add_prefix_space=True
+    )  # a word has the same ids wherever it stands
     tokenizer.decoder = decoders.ByteLevel()
     # Plain strings but for <mask>, which takes the space before it: "of <mask>" must not leave a lone space token.
     special: list[Any] = [*SPECIAL_TOKENS[:-1], AddedToken("<mask>", lstrip=True, special=True, normalized=False)]
@@ -64,8 +66,8 @@ def train_tokenizer(units: Iterable[str], spec: TokenizerSpec) -> Tokenizer:
     size = tokenizer.get_vocab_size()
     if size != spec.vocab_size:
         raise DataError(
-            f"[tokenizer] vocab_size = {spec.vocab_size}: the train split of this corpus supports at most {size} entries. "
-            f"Set vocab_size to {size} or less, or keep more text."
+            f"[tokenizer] vocab_size = {spec.vocab_size}: the train split of this corpus supports at most {size} "
+            f"entries. Set vocab_size to {size} or less, or keep more text."
         )
     return tokenizer
 
@@ -76,7 +78,6 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, spec: TokenizerSpec, *, 
     config = {
         # Not "RobertaTokenizer": that class rebuilds the pre-tokenizer without the prefix space and gives other ids.
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": 1_000_000,  # a model sets its own limit
         "bos_token": "<s>",
         "cls_token": "<s>",
         "pad_token": "<pad>",

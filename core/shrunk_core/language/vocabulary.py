@@ -61,7 +61,7 @@ def top_words(counts: Counter[str], n: int) -> Vocabulary:
 
 
 def vocabulary_digest(vocabulary: str) -> str:
-    """What stands for a vocabulary in a fingerprint: the content of a file, never its path; else its name and version."""
+    """What stands for a vocabulary in a fingerprint: a file's content, never its path; else its name and version."""
     if needs_sources(vocabulary):
         return vocabulary
     if _WORDFREQ.fullmatch(vocabulary):

@@ -54,7 +54,7 @@ def normalise(surface: str) -> tuple[str, ...]:
 
 
 def entry_words(entry: str) -> tuple[str, ...]:
-    """The words that one entry of a vocabulary stands for. Unlike in a text, one letter is a word and digits are kept."""
+    """The words that an entry of a vocabulary stands for. Unlike in a text, one letter is a word; digits are kept."""
     return tuple(m.group() for m in _WORD.finditer(_without_punctuation(entry.lower())))
 
 
@@ -67,7 +67,9 @@ def _without_punctuation(text: str) -> str:
     if text.isascii():
         return text
     text = unicodedata.normalize("NFC", text)
-    return "".join(c if c in _KEPT or c == "\ufffd" or c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text)
+    return "".join(
+        c if c in _KEPT or c == "\ufffd" or c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text
+    )
 
 
 class Lexicon(dict[str, int]):

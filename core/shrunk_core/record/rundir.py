@@ -20,10 +20,11 @@ import psutil
 
 from ..config.spec import RunSpec, from_dict, to_plain
 from ..errors import RunError
-from .eventlog import read_events
-from .events import Event, Failed, Finished, Left, Resumed, Started
 
 SPEC_VERSION = 1
+
+REQUESTS = ("stop", "pause")
+"""Files in `control/` that ask a worker to leave with a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -156,37 +157,3 @@ class Process:
 
 def this_process() -> Process:
     return Process(host=socket.gethostname(), pid=os.getpid(), started_at=psutil.Process().create_time())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lifecycle:
-    """Where a run stands by its own log: the last event that says so, and the worker that wrote it.
-
-    state: `new`, `running`, `left`, `finished`, `failed`; `attempt` counts workers from 1.
-    """
-
-    state: str
-    attempt: int
-    reason: str
-    worker: Process | None
-
-
-def lifecycle(events: list[Event]) -> Lifecycle:
-    """Fold a run's events into where it stands. `running` says what the log says; ask `worker.alive()` for the rest."""
-    state, attempt, reason, worker = "new", 0, "", None
-    for event in events:
-        match event:
-            case Started() | Resumed():
-                state, attempt, reason = "running", event.attempt, ""
-                worker = Process(host=event.host, pid=event.pid, started_at=event.process_started_at)
-            case Left():
-                state, reason = "left", event.reason
-            case Finished():
-                state, reason = "finished", ""
-            case Failed():
-                state, reason = "failed", event.message
-    return Lifecycle(state=state, attempt=attempt, reason=reason, worker=worker)
-
-
-def read_lifecycle(run: RunDir) -> Lifecycle:
-    return lifecycle(list(read_events(run.events_file)))

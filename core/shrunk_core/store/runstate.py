@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ..record.events import Event, Evaluated, Finished, Resumed, Started, Step
+from ..record.events import Event, Finished, Resumed, Started, Step
 from ..record.rundir import Process
 from ..record.status import LogWord, fold_log
 
@@ -74,8 +74,6 @@ def fold_event(run: RunState, event: Event) -> RunState:
         case Step():
             changes |= {"update": event.update, "tokens": event.tokens, "flops": event.flops}
             changes |= {"train_loss": event.loss, "tokens_per_second": event.tokens_per_second}
-        case Evaluated():
-            changes |= {"update": event.update, "tokens": event.tokens, "flops": event.flops}
         case Finished():
             changes |= {"update": event.update, "tokens": event.tokens, "flops": event.flops}
     word = fold_log(run.word, event)
@@ -88,7 +86,7 @@ def fold_event(run: RunState, event: Event) -> RunState:
 
 
 def _progress_at(run: RunState, update: int) -> dict[str, object]:
-    """Progress set back to `update`: tokens and FLOPs are the same number at every update of one run."""
+    """Progress set back to `update`: in proportion, until the next step brings the exact numbers."""
     return {
         "update": update,
         "tokens": run.tokens * update // run.update,

@@ -31,7 +31,7 @@ from ..record.rundir import RunDir
 from . import checkpoint
 from .masking import RowOrder, mask_for_training
 from .optim import clip_gradients, learning_rate, make_optimizer
-from .perplexity import Evaluation, evaluate, unigram_log_probabilities
+from .perplexity import Evaluation, evaluate, unigram_cross_entropy, unigram_log_probabilities
 from .runtime import Requests, Runtime
 
 BLOCK_SECONDS = 0.5
@@ -87,6 +87,15 @@ class Trainer:
         self._unreported: list[tuple[int, torch.Tensor, float, torch.Tensor]] = []
         self._reported = self._evaluation_started = time.monotonic()
         self._dropout = spec.model.dropout > 0 or spec.model.attention_dropout > 0
+
+    def unigram_loss(self) -> float:
+        """Cross-entropy of the train split's unigram on the masked validation tokens, in nats."""
+        return unigram_cross_entropy(
+            self.language.validation,
+            self._unigram,
+            evaluation_id=self.spec.evaluation_id,
+            padding_in_loss=self.spec.train.padding_in_loss,
+        )
 
     def restore(self) -> bool:
         """Load the latest readable checkpoint of the run; False when there is none."""

@@ -11,12 +11,10 @@ from pathlib import Path
 import torch
 
 from ..errors import ConfigError
+from ..record.rundir import REQUESTS
 
 CHECK_SECONDS = 0.05
 """Requests are looked for at most this often: often enough for people, too seldom to be measured."""
-
-REQUESTS = ("stop", "pause")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:

@@ -1,0 +1,93 @@
+"""How clients talk to the supervisor: a request is a file in `.shrunk/inbox`, its answer a file in `.shrunk/replies`.
+
+Files work on every disk and after every crash, and a person can read them. A request is written by rename, taken once,
+answered once. Whether a supervisor serves is told by its lock.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import BusyError
+from ..record.lock import is_locked
+from ..record.rundir import write_atomically
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Paths of a lab's private folder."""
+
+    lab: Path
+
+    @property
+    def private(self) -> Path:
+        return self.lab / ".shrunk"
+
+    @property
+    def lock(self) -> Path:
+        return self.private / "supervisor.lock"
+
+    @property
+    def owner(self) -> Path:
+        """Who holds the lock: host, pid, process start, heartbeat."""
+        return self.private / "supervisor.json"
+
+    @property
+    def log(self) -> Path:
+        return self.private / "supervisor.log"
+
+    @property
+    def inbox(self) -> Path:
+        return self.private / "inbox"
+
+    @property
+    def replies(self) -> Path:
+        return self.private / "replies"
+
+    def serving(self) -> bool:
+        """True if a supervisor of this host holds the lab."""
+        return is_locked(self.lock)
+
+    def put(self, request: dict[str, Any]) -> str:
+        """Leave a request and return its id. Ids sort by time."""
+        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+        write_atomically(self.inbox / f"{name}.json", json.dumps(request))
+        return name
+
+    def take(self) -> list[tuple[str, dict[str, Any]]]:
+        """All waiting requests, oldest first; each is removed as it is taken."""
+        taken = []
+        for path in sorted(self.inbox.glob("*.json")) if self.inbox.is_dir() else []:
+            try:
+                taken.append((path.stem, json.loads(path.read_text())))
+            except (OSError, json.JSONDecodeError):
+                continue
+            finally:
+                path.unlink(missing_ok=True)
+        return taken
+
+    def waiting(self) -> bool:
+        return self.inbox.is_dir() and any(self.inbox.glob("*.json"))
+
+    def answer(self, name: str, reply: dict[str, Any]) -> None:
+        write_atomically(self.replies / f"{name}.json", json.dumps(reply))
+
+    def reply(self, name: str, timeout: float, alive: Any = None) -> dict[str, Any]:
+        """Wait for an answer and remove it. BusyError after `timeout` seconds; `alive()` is called while waiting."""
+        path = self.replies / f"{name}.json"
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            if path.exists():
+                body = json.loads(path.read_text())
+                path.unlink(missing_ok=True)
+                return body
+            if alive is not None:
+                alive()
+            time.sleep(0.03)
+        (self.inbox / f"{name}.json").unlink(missing_ok=True)
+        raise BusyError(f"the lab's supervisor did not answer within {timeout:.0f} s; see {self.log}")

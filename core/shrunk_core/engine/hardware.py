@@ -1,0 +1,64 @@
+"""What the machine has, asked without torch: GPUs through NVML, cores through the operating system."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import pynvml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """One GPU as NVML names it; `capability` is the CUDA compute capability (8, 0)."""
+
+    index: int
+    name: str
+    uuid: str
+    memory_total: int
+    capability: tuple[int, int]
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """GPUs that a worker may use: none without a driver, or when CUDA_VISIBLE_DEVICES hides them all."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return ()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        found = []
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+            found.append(
+                Gpu(
+                    index=index,
+                    name=str(pynvml.nvmlDeviceGetName(handle)),
+                    uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
+                    memory_total=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+                    capability=(int(major), int(minor)),
+                )
+            )
+        return tuple(found)
+    except pynvml.NVMLError:
+        return ()
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """What `auto` means on a device: bf16 on GPUs that multiply in it (capability 8 and up), fp32 elsewhere."""
+    if precision != "auto":
+        return precision
+    if device == "cpu":
+        return "fp32"
+    found = gpus()
+    return "bf16" if found and min(g.capability for g in found) >= (8, 0) else "fp32"

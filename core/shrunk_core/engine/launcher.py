@@ -1,0 +1,69 @@
+"""Starting, polling and signalling a child: the only thing the queue knows of processes. A cluster would be another one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class Child(Protocol):
+    """A started job. `pid` is for events and people."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Exit code (negative for a signal), or None while it runs."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Send a signal; nothing happens when it has ended."""
+        ...
+
+
+class Launcher(Protocol):
+    """Where jobs run. `module` is run as a program with `arguments`; its output is appended to `log`."""
+
+    def start(self, module: str, arguments: list[str], *, threads: int, log: Path) -> Child: ...
+
+
+@dataclass
+class LocalChild:
+    """A process of this machine."""
+
+    process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:  # type: ignore[override]
+        return self.process.pid
+
+    def poll(self) -> int | None:
+        return self.process.poll()
+
+    def signal(self, number: int) -> None:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
+
+
+class LocalLauncher:
+    """Processes of this machine, each in a session of its own: a signal to the supervisor's terminal never reaches them."""
+
+    def start(self, module: str, arguments: list[str], *, threads: int, log: Path) -> LocalChild:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as output:
+            return LocalChild(
+                subprocess.Popen(
+                    # -P: a folder named shrunk_core where the user stands must not shadow the package
+                    [sys.executable, "-P", "-m", module, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    env=os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+                )
+            )
+
+

@@ -1,0 +1,120 @@
+"""Where every run of a lab stands, read from its logs: last words, progress, last losses. No database.
+
+`Watch` keeps byte offsets, so that a second look reads new bytes only; the supervisor, `status` and live views use it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..record.eventlog import read_new
+from ..record.events import (
+    Evaluated,
+    Event,
+    GridSubmitted,
+    NewerVersion,
+    Resumed,
+    RunDequeued,
+    RunLaunched,
+    RunQueued,
+    RunReaped,
+    Step,
+    decode,
+)
+from ..record.journal import journal_files
+from ..record.rundir import RunDir, run_dirs
+from ..record.status import LogWord, QueueWord, RunStatus, derive_status, fold_log, fold_queue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What logs and journals say of one run. `loss` is the last training loss, `evaluated` the last validation event."""
+
+    known: bool = False
+    log: LogWord = field(default_factory=LogWord)
+    queue: QueueWord = field(default_factory=QueueWord)
+    update: int = 0
+    loss: float | None = None
+    tokens_per_second: float | None = None
+    evaluated: Evaluated | None = None
+
+    def status(self, now: float) -> RunStatus:
+        """The run's status, with a look at whether its worker lives."""
+        alive = self.log.state == "running" and self.log.worker is not None and self.log.worker.alive()
+        return derive_status(self.log, self.queue, worker_alive=alive, now=now)
+
+
+def fold(standing: Standing, event: Event) -> Standing:
+    """A run's standing after one more event of its own log."""
+    standing = replace(standing, log=fold_log(standing.log, event), known=True)
+    match event:
+        case Step():
+            return replace(standing, update=event.update, loss=event.loss, tokens_per_second=event.tokens_per_second)
+        case Resumed():
+            return replace(standing, update=event.from_update, tokens_per_second=None)
+        case Evaluated() if event.split == "validation":
+            return replace(standing, evaluated=event)
+    return standing
+
+
+class Watch:
+    """Follows all logs of a lab. `look()` reads what is new and returns it, each event with the run it belongs to."""
+
+    def __init__(self, lab: Path, run_ids: set[str] | None = None) -> None:
+        """run_ids: follow only these runs' logs (journals are always followed)."""
+        self.lab, self.run_ids = lab, run_ids
+        self.standings: dict[str, Standing] = {}
+        self.grids: dict[str, GridSubmitted] = {}
+        self._offsets: dict[Path, int] = {}
+
+    def look(self) -> list[tuple[str, Event]]:
+        """New events as (run_id, event), journals first with the run_id they name or an empty one."""
+        news: list[tuple[str, Event]] = []
+        for path in journal_files(self.lab):
+            for event in self._new(path):
+                news.append((getattr(event, "run_id", ""), event))
+                self._note(event)
+        chosen = self.run_ids
+        runs = run_dirs(self.lab) if chosen is None else [RunDir(self.lab / "runs" / r) for r in sorted(chosen)]
+        for run in runs:
+            for event in self._new(run.events_file):
+                news.append((run.run_id, event))
+                self.standings[run.run_id] = fold(self.standings.get(run.run_id, Standing()), event)
+            if run.run_id not in self.standings and run.spec_file.exists():
+                self.standings[run.run_id] = Standing(known=True)
+        return news
+
+    def status(self, run_id: str) -> RunStatus:
+        return self.standings.get(run_id, Standing()).status(time.time())
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, GridSubmitted):
+            self.grids[event.grid] = event
+        elif isinstance(event, (RunQueued, RunLaunched, RunReaped, RunDequeued)):
+            standing = self.standings.get(event.run_id, Standing())
+            self.standings[event.run_id] = replace(standing, queue=fold_queue(standing.queue, event), known=True)
+
+    def _new(self, path: Path) -> list[Event]:
+        offset = self._offsets.get(path, 0)
+        try:
+            if path.stat().st_size == offset:
+                return []
+        except FileNotFoundError:
+            return []
+        lines, self._offsets[path] = read_new(path, offset)
+        events = []
+        for line in lines:
+            try:
+                events.append(decode(line))
+            except (ValueError, NewerVersion):  # `doctor` names them; a live view goes on with what it can read
+                continue
+        return events
+
+
+def read_standings(lab: Path) -> dict[str, Standing]:
+    """Where every run of the lab stands now."""
+    watch = Watch(lab)
+    watch.look()
+    return watch.standings

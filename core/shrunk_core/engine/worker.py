@@ -1,0 +1,165 @@
+"""One run in one process: `python -P -m shrunk_core.engine.worker RUN_DIR`. The only door to torch.
+
+It drains the training generator into the run's log, heeds `control/` and SIGTERM / SIGINT, and turns every failure into
+a `Failed` event. Exit: 0 finished or left on request, 1 failed, 3 another worker has the run.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from .. import __version__
+from ..config.spec import RunSpec
+from ..cost import num_params
+from ..errors import DataError, RunError, ShrunkError
+from ..language.corpus import open_tokens, unigram_counts
+from ..language.packing import PackedRows, pack
+from ..language.tokenizer import tokenizer_folder
+from ..record.eventlog import EventWriter, read_events
+from ..record.events import Event, Failed, Finished, Noted, Resumed, Started, Step
+from ..record.lock import FileLock
+from ..record.rundir import RunDir, read_spec, this_process
+from ..train.pretrain import Barrier, Language, NonFinite, Trainer
+from ..train.runtime import Requests, Runtime, device_name, pick_device
+from .plan import micro_batch
+
+
+def main(arguments: list[str]) -> int:
+    """Run the worker on the folder named by the only argument."""
+    run = RunDir(Path(arguments[0]).absolute())
+    lock = FileLock(run.path / "worker.lock")
+    if not lock.take(seconds=2.0):
+        print(f"another worker has {run.path}", file=sys.stderr)
+        return 3
+    signals: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
+
+    signal.signal(signal.SIGTERM, remember)
+    signal.signal(signal.SIGINT, remember)
+    log = EventWriter(run.events_file)
+    past = list(read_events(run.events_file))
+    if any(isinstance(e, Finished) for e in past):
+        return 0
+    starts = [e for e in past if isinstance(e, (Started, Resumed))]
+    attempt = len(starts) + 1
+    update = max((e.update for e in past if isinstance(e, Step)), default=0)
+    try:
+        spec = read_spec(run).spec
+        for event in work(spec, run, Requests(run.control, lambda: bool(signals)), attempt, starts):
+            if isinstance(event, Barrier):
+                log.sync()
+            else:
+                update = getattr(event, "update", update)
+                log.append(event)
+        log.sync()
+        return 0
+    except Exception as problem:
+        traceback.print_exc()
+        log.append(Failed(attempt=attempt, update=update, cause=cause_of(problem), message=message_of(problem)))
+        log.sync()
+        return 1
+
+
+def work(spec: RunSpec, run: RunDir, requests: Requests, attempt: int, starts: list[Started | Resumed]) -> Iterator[Event]:
+    """The run's events from its first or its next attempt on."""
+    lab = run.path.parent.parent
+    first = starts[0] if starts else None
+    threads = first.threads if first else int(os.environ.get("OMP_NUM_THREADS", "1"))
+    torch.set_num_threads(threads)
+    device = pick_device(spec.train.device)
+    if first and first.device.split(":")[0] != device.type:
+        yield Noted(
+            attempt=attempt,
+            update=0,
+            message=f"begun on {first.device_name}, goes on on {device_name(device)}: the last bits may differ",
+        )
+    runtime = Runtime(
+        device=device,
+        threads=threads,
+        micro_batch=first.micro_batch
+        if first
+        else micro_batch(spec.train.micro_batch, spec.train.batch_size, spec.train.sequence_length),
+    )
+    trainer = Trainer(spec, read_language(spec, lab), run, runtime, requests, attempt)
+    process = this_process()
+    birth = {
+        "attempt": attempt,
+        "host": process.host,
+        "pid": process.pid,
+        "process_started_at": process.started_at,
+        "device": str(device),
+        "device_name": device_name(device),
+        "threads": threads,
+        "micro_batch": runtime.micro_batch,
+        "torch_version": torch.__version__,
+        "shrunk_version": __version__,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+    restored = trainer.restore()
+    if starts:
+        yield Resumed(**birth, from_update=trainer.progress.update)
+    else:
+        if restored:
+            raise RunError(f"{run.checkpoints} has checkpoints but {run.events_file} no events: was the log removed?")
+        yield Started(
+            **birth,
+            num_params=num_params(spec.model),
+            unigram_loss=trainer.unigram_loss(),
+            train_tokens=trainer.language.train.num_tokens,
+        )
+    yield from trainer.events()
+
+
+def read_language(spec: RunSpec, lab: Path) -> Language:
+    """The packed splits of a run's corpus. DataError when the corpus or its tokens are not there."""
+
+    def rows(split: str) -> PackedRows:
+        stream = open_tokens(lab, spec.corpus_fingerprint, spec.tokenizer_fingerprint, split)
+        return pack(
+            stream,
+            sequence_length=spec.train.sequence_length,
+            packing=spec.train.packing,
+            cross_documents=spec.train.cross_documents,
+        )
+
+    return Language(
+        train=rows("train"),
+        validation=rows("validation"),
+        test=rows("test") if spec.corpus.test_share else None,
+        unigram_counts=unigram_counts(lab, spec.corpus_fingerprint, spec.tokenizer_fingerprint),
+        tokenizer=tokenizer_folder(lab, spec.tokenizer_fingerprint),
+    )
+
+
+def cause_of(problem: Exception) -> str:
+    """The `Failed.cause` of an exception."""
+    if isinstance(problem, NonFinite):
+        return "non-finite"
+    if isinstance(problem, DataError):
+        return "data"
+    if isinstance(problem, (MemoryError, torch.OutOfMemoryError)):
+        return "out-of-memory"
+    cause = problem.__cause__ or problem
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "disk"
+    return "error"
+
+
+def message_of(problem: Exception) -> str:
+    """What a person should read; the traceback is in worker.log."""
+    return str(problem) if isinstance(problem, ShrunkError) else f"{type(problem).__name__}: {problem}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,229 @@
+"""Building a reduced language and finding it again: sources -> vocabulary -> filter -> split -> tokenizer -> tokens.
+
+A corpus is a folder named by its fingerprint, whole or absent:
+
+    corpora/<fingerprint>/
+      manifest.json               recipe, sources with digests, counts at every stage
+      vocabulary.txt              the words that were allowed, one a line (not with filter = "none")
+      train.txt validation.txt test.txt      kept units, one a line, a blank line after each document
+      tokens/<tokenizer fingerprint>/        report.json, unigram.npy, {split}.bin, {split}.units.npy,
+                                             {split}.documents.npy
+    tokenizers/<tokenizer fingerprint>/      tokenizer.json, tokenizer_config.json, report.json
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..config.language_spec import CorpusSpec, TokenizerSpec
+from ..config.spec import digest, identity
+from ..errors import DataError
+from ..record.events import CorpusBuilt, CorpusProgress, Event, TokenizerBuilt
+from .building import Lock, disk_errors, new_folder
+from .packing import TokenStream
+from .reduce import reduce_language
+from .sources import resolve, source_digests, sources_digest
+from .tokenizer import (
+    Encoder,
+    load_tokenizer,
+    tokenizer_fingerprint,
+    tokenizer_folder,
+    train_tokenizer,
+    write_tokenizer,
+)
+from .tokens import read_report, read_tokens, read_units, write_tokens
+from .vocabulary import vocabulary_digest
+
+RULES = 1
+"""Raised when the same recipe and sources would give other kept units or another split."""
+
+
+def corpus_fingerprint(spec: CorpusSpec, cache_file: Path | None = None) -> str:
+    """12 hex digits over the rules of the recipe and the content of its sources and vocabulary; nothing is built.
+
+    Where the files lie does not enter, nor do settings that the recipe does not use. cache_file: see `digest_cache`.
+    """
+    rules = identity(spec)
+    del rules["sources"]
+    if spec.unit != "span":
+        del rules["span_words"], rules["span_stride"]
+    if spec.filter == "none":
+        del rules["vocabulary"], rules["max_oov"]
+    else:
+        rules["vocabulary"] = vocabulary_digest(spec.vocabulary)
+    return digest({"rules": RULES, "recipe": rules, "sources": sources_digest(spec, cache_file)})
+
+
+def digest_cache(lab: Path) -> Path:
+    """Where a lab remembers the digests of files, so that planning is instant the second time."""
+    return lab / ".shrunk" / "sources.json"
+
+
+def corpus_folder(lab: Path, fingerprint: str) -> Path:
+    """Where a corpus of this fingerprint lies, built or not."""
+    return lab / "corpora" / fingerprint
+
+
+def read_manifest(lab: Path, fingerprint: str) -> dict[str, Any]:
+    """What a built corpus says about itself."""
+    path = corpus_folder(lab, fingerprint) / "manifest.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"there is no corpus {fingerprint} in {lab}: {path} is missing") from None
+    except ValueError as problem:
+        raise DataError(f"{path} is damaged ({problem}). Remove {path.parent} and run again.") from problem
+
+
+def corpora(lab: Path) -> list[dict[str, Any]]:
+    """The manifests of all corpora of a lab, oldest first."""
+    names = [p.parent.name for p in (lab / "corpora").glob("[!.]*/manifest.json")]
+    return sorted((read_manifest(lab, name) for name in names), key=lambda m: (m["created_at"], m["fingerprint"]))
+
+
+def open_tokens(lab: Path, corpus_fingerprint: str, tokenizer_fingerprint: str, split: str) -> TokenStream:
+    """A split (`train`, `validation`, `test`) as token ids, mapped from disk; an unwanted test split is empty."""
+    return read_tokens(_tokens_folder(lab, corpus_fingerprint, tokenizer_fingerprint), split)
+
+
+def unigram_counts(lab: Path, corpus_fingerprint: str, tokenizer_fingerprint: str) -> np.ndarray:
+    """int64 [V]: occurrences of each token in the train split; special tokens count 0."""
+    folder = _tokens_folder(lab, corpus_fingerprint, tokenizer_fingerprint)
+    read_report(folder)  # says what to do if the folder is not there
+    return np.load(folder / "unigram.npy")
+
+
+def _tokens_folder(lab: Path, corpus: str, tokenizer: str) -> Path:
+    return corpus_folder(lab, corpus) / "tokens" / tokenizer
+
+
+def build_corpus(lab: Path, corpus: CorpusSpec, tokenizer: TokenizerSpec) -> Iterator[Event]:
+    """Build what is missing of a corpus, its tokenizer and its tokens: progress, then what was built.
+
+    What is there already yields nothing. Another process that builds the same thing is waited for. On a DataError, a
+    kill or an abandoned iterator no half-made folder counts as built.
+    """
+    with disk_errors(lab):
+        lab.mkdir(parents=True, exist_ok=True)
+        fingerprint = corpus_fingerprint(corpus, digest_cache(lab))
+        progress = _Throttle(fingerprint)
+        folder = corpus_folder(lab, fingerprint)
+        yield from _alone(folder, progress, lambda: _build_language(lab, corpus, fingerprint, progress), folder.is_dir)
+        name = tokenizer_fingerprint(fingerprint, tokenizer)
+        tokens = _tokens_folder(lab, fingerprint, name)
+        trained = tokenizer_folder(lab, name)
+        yield from _alone(
+            trained,
+            progress,
+            lambda: _build_tokens(lab, tokenizer, fingerprint, name, progress),
+            lambda: trained.is_dir() and tokens.is_dir(),
+        )
+
+
+class _Throttle:
+    """Makes progress events, at most four a second."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self._next = 0.0
+
+    def __call__(
+        self, stage: str, done: int, total: int, unit: str = "bytes", message: str = "", always: bool = False
+    ) -> Iterator[Event]:
+        now = time.monotonic()
+        if always or now >= self._next:
+            self._next = now + 0.25
+            yield CorpusProgress(
+                fingerprint=self.fingerprint, stage=stage, done=done, total=total, unit=unit, message=message
+            )
+
+
+def _alone(
+    folder: Path, progress: _Throttle, build: Callable[[], Iterator[Event]], built: Callable[[], bool]
+) -> Iterator[Event]:
+    """Run `build` as the only process that builds `folder`, unless it is `built` by then."""
+    if built():
+        return
+    lock = Lock(folder.parent / f".{folder.name}.lock")
+    try:
+        while not lock.take(seconds=2.0):
+            yield from progress("filter", 0, 0, message="another process is building it; waiting", always=True)
+        if not built():
+            yield from build()
+    finally:
+        lock.release()
+
+
+def _build_language(lab: Path, corpus: CorpusSpec, fingerprint: str, progress: _Throttle) -> Iterator[Event]:
+    began = time.monotonic()
+    sources = resolve(corpus, digest_cache(lab))
+    with new_folder(corpus_folder(lab, fingerprint)) as folder:
+        reduced = yield from reduce_language(folder, corpus, sources, progress)
+        digests = source_digests(sources, digest_cache(lab))
+        for entry, content in zip(reduced["sources"], digests, strict=True):
+            entry["digest"] = content
+        if corpus.filter == "vocabulary":
+            reduced["vocabulary"]["digest"] = vocabulary_digest(corpus.vocabulary)
+        manifest = {
+            "fingerprint": fingerprint,
+            "rules": RULES,
+            "version": __version__,
+            "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "recipe": identity(corpus),
+            **reduced,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        (folder / "manifest.json").write_text(
+            json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+    yield CorpusBuilt(
+        fingerprint=fingerprint,
+        sources=corpus.sources,
+        vocabulary=corpus.vocabulary if corpus.filter == "vocabulary" else "",
+        vocabulary_words=manifest["vocabulary"]["words"],
+        unit=corpus.unit,
+        max_oov=corpus.max_oov,
+        documents=manifest["documents"],
+        units_seen=manifest["units_seen"],
+        units_kept=manifest["units_kept"],
+        words_seen=manifest["words_seen"],
+        words_kept=manifest["words_kept"],
+        seconds=manifest["seconds"],
+    )
+
+
+def _build_tokens(lab: Path, spec: TokenizerSpec, corpus: str, name: str, progress: _Throttle) -> Iterator[Event]:
+    began = time.monotonic()
+    text = corpus_folder(lab, corpus)
+    trained = tokenizer_folder(lab, name)
+    if not trained.is_dir():
+        yield from progress("tokenizer", 0, spec.vocab_size, "tokens", always=True)
+        with new_folder(trained) as folder:
+            units = itertools.chain.from_iterable(read_units(text, "train"))
+            tokenizer = train_tokenizer(units, spec)
+            write_tokenizer(folder, tokenizer, spec, corpus=corpus, seconds=time.monotonic() - began)
+        yield from progress("tokenizer", spec.vocab_size, spec.vocab_size, "tokens", always=True)
+    tokens = _tokens_folder(lab, corpus, name)
+    if not tokens.is_dir():
+        with new_folder(tokens) as folder:
+            for done, total in write_tokens(text, folder, Encoder(load_tokenizer(trained)), spec.vocab_size):
+                yield from progress("tokens", done, total)
+    report = read_report(tokens)
+    yield TokenizerBuilt(
+        fingerprint=name,
+        corpus_fingerprint=corpus,
+        tokenizer_kind=spec.kind,
+        vocab_size=report["vocab_size"],
+        train_tokens=report["train_tokens"],
+        validation_tokens=report["validation_tokens"],
+        test_tokens=report["test_tokens"],
+        seconds=round(time.monotonic() - began, 3),
+    )

@@ -1,0 +1,227 @@
+"""The door to a lab's index: bring it up to date with the logs, and ask it questions.
+
+The writer's file, `.shrunk/index.duckdb`, is private and open only while a refresh holds `.shrunk/index.lock`; what
+people and our own commands read is the copy that it publishes. Deleting both loses nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ..errors import StoreError
+from . import publish, sandbox, schema, views_file
+from .ingest import Ingest, problems
+from .result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that a person should look at. source: a run's id, a journal's file name or `views.sql`."""
+
+    source: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefreshReport:
+    """What a refresh did.
+
+    busy: another process holds the index lock; what it published is what there is to read. lines: log lines taken in.
+    published: `lab.duckdb` is a new copy. pending: seconds until the rows that are in the index but not in `lab.duckdb`
+    may be published (0 when nothing waits). problems: logs that are left out, statements of views.sql that failed.
+    """
+
+    busy: bool
+    lines: int
+    published: bool
+    pending: float
+    problems: tuple[Problem, ...]
+    seconds: float
+
+
+def open_store(lab: Path) -> Store:
+    """The store of an existing lab folder; nothing is opened yet. StoreError when the folder is not there."""
+    if not Path(lab).is_dir():
+        raise StoreError(f"no lab at {lab}: the folder does not exist (`shrunk init {lab}` makes one)")
+    return Store(Path(lab))
+
+
+class Store:
+    """Of one lab. Any number may exist, in any number of processes; methods may be called from several threads."""
+
+    def __init__(self, lab: Path) -> None:
+        self.lab = lab
+        self._reader: duckdb.DuckDBPyConnection | None = None
+        self._reading: Path | None = None
+        self._guard = threading.Lock()
+
+    # ------------------------------------------------------------------ refresh
+
+    def refresh(self, force: bool = False) -> RefreshReport:
+        """Take in what is new in the logs and publish it if a publication is due (see `publish.wait`), or if forced.
+
+        A copy that is missing, or that somebody has written to, is replaced at once. StoreError when the disk or the
+        index fails: what was published stays readable, and the next refresh goes on where this one stood.
+        """
+        began = time.perf_counter()
+        try:
+            with self._lock() as held:
+                if not held:
+                    return _report(began, busy=True)
+                lines, index_id, generation, left_out = self._ingest()
+                published, pending, view_problems = self._publish(index_id, generation, force)
+        except (OSError, duckdb.Error) as problem:
+            raise StoreError(_explained(self.lab, problem)) from problem
+        found = [Problem(source=source, message=message) for source, message in left_out]
+        found += [Problem(source="views.sql", message=message) for message in view_problems]
+        return _report(began, lines=lines, published=published, pending=pending, problems=tuple(found))
+
+    @property
+    def _index(self) -> Path:
+        return self.lab / ".shrunk" / "index.duckdb"
+
+    @contextmanager
+    def _lock(self) -> Iterator[bool]:
+        """The lab's index lock, without waiting: False if another process or thread holds it."""
+        folder = self.lab / ".shrunk"
+        folder.mkdir(exist_ok=True)
+        fd = os.open(folder / "index.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+        finally:
+            os.close(fd)
+
+    def _ingest(self) -> tuple[int, str, int, list[tuple[str, str]]]:
+        """New lines into the index, which is closed again: (lines, index id, generation, problems)."""
+        con = self._open_index()
+        try:
+            lines = Ingest(con, self.lab).run()
+            left_out = problems(con)
+            index_id, generation = con.execute("select index_id, generation from raw.meta").fetchall()[0]
+            if lines:
+                con.execute("checkpoint")
+        finally:
+            con.close()
+        return lines, index_id, generation, left_out
+
+    def _open_index(self) -> duckdb.DuckDBPyConnection:
+        """The private index, made anew if it is absent, of another version, or broken."""
+        try:
+            con = _connect(self._index)
+            if schema.is_current(con):
+                return con
+            con.close()
+        except duckdb.Error as problem:
+            if "lock" in str(problem) or isinstance(problem, duckdb.OutOfMemoryException):
+                raise
+        for path in (self._index, self._index.with_name(self._index.name + ".wal")):
+            path.unlink(missing_ok=True)
+        con = _connect(self._index)
+        schema.create(con, index_id=uuid.uuid4().hex)
+        return con
+
+    def _publish(self, index_id: str, generation: int, force: bool) -> tuple[bool, float, tuple[str, ...]]:
+        """Publish if something is new and it is time: (published, seconds until it may be, problems of views.sql)."""
+        copy = publish.current(self.lab)
+        known = publish.manifest(copy) if copy else None
+        if copy and known and publish.is_intact(copy, known):
+            current = (known.index_id, known.generation, known.views_stamp)
+            wait = 0.0 if force else publish.wait(copy, known)
+            if current == (index_id, generation, views_file.stamp(self.lab)) or wait > 0:
+                publish.remove_old(self.lab)
+                pending = 0.0 if current[:2] == (index_id, generation) else wait
+                return False, pending, known.views_problems
+        made = publish.publish(self.lab, self._index, index_id, generation)
+        publish.remove_old(self.lab)
+        return True, 0.0, made.views_problems
+
+    # ------------------------------------------------------------------ questions
+
+    def query(
+        self,
+        sql: str,
+        *,
+        timeout: float = 30.0,
+        limit: int | None = None,
+        params: Sequence[Any] | Mapping[str, Any] | None = None,
+    ) -> Result:
+        """Answer one reading statement from the published copy (of which a first one is made if there is none).
+
+        timeout: seconds; limit: most rows to fetch, with `Result.truncated` if there were more; params: for `?`, `$1` or
+        `$name`. StoreError with DuckDB's own message and a hint for everything that goes wrong, and for statements that
+        are several, or write, or reach outside the lab.
+        """
+        sandbox.check(sql)
+        return sandbox.run(self._connection(), sql, timeout=timeout, limit=limit, params=params)
+
+    def close(self) -> None:
+        """Let go of the published copy. The store may be used again; it opens what it needs."""
+        with self._guard:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader = self._reading = None
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """A connection to the copy that is published now, opened again after each publication."""
+        with self._guard:
+            copy = publish.current(self.lab)
+            known = publish.manifest(copy) if copy else None
+            if copy is None or known is None or not publish.is_intact(copy, known):
+                self.refresh(force=True)
+                copy = publish.current(self.lab)
+            if copy is None:
+                raise StoreError(f"nothing is published in {self.lab} yet and another process is refreshing; try again")
+            if self._reader is None or copy != self._reading:
+                try:
+                    reader = sandbox.connect(copy)
+                except duckdb.Error as problem:
+                    raise StoreError(f"{copy} cannot be opened: {problem}") from None
+                if self._reader is not None:
+                    self._reader.close()
+                self._reader, self._reading = reader, copy
+            return self._reader
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Few threads, since trainings run beside us; a storage version that older clients read."""
+    config = {"storage_compatibility_version": schema.STORAGE_VERSION, "threads": "2"}
+    return duckdb.connect(str(path), config=config)
+
+
+def _report(
+    began: float,
+    *,
+    busy: bool = False,
+    lines: int = 0,
+    published: bool = False,
+    pending: float = 0.0,
+    problems: tuple[Problem, ...] = (),
+) -> RefreshReport:
+    seconds = time.perf_counter() - began
+    return RefreshReport(
+        busy=busy, lines=lines, published=published, pending=pending, problems=problems, seconds=seconds
+    )
+
+
+def _explained(lab: Path, problem: Exception) -> str:
+    text = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+    return (
+        f"the index of {lab} could not be refreshed: {text}. What was published before stays readable and the logs are "
+        "whole; make space or mend the cause and run the same command again (deleting .shrunk/index.duckdb is safe)."
+    )

@@ -1,0 +1,280 @@
+"""The views of a lab, column by column with their units: the part of the index that other people's work relies on.
+
+A column may be added at the end of its group; none is renamed, removed or given another meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from .schema import spec_columns
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a view: its name, the SQL that makes it, what it means and its unit."""
+
+    name: str
+    sql: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One view. `source` is everything from FROM on."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    source: str
+
+    def statements(self) -> list[str]:
+        body = ", ".join(f'{c.sql} as "{c.name}"' for c in self.columns)
+        out = [f"create view {self.name} as select {body} {self.source}"]
+        out.append(f"comment on view {self.name} is {_quoted(self.comment)}")
+        out += [f'comment on column {self.name}."{c.name}" is {_quoted(c.comment)}' for c in self.columns]
+        return out
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _time(seconds: str) -> str:
+    """SQL of a TIMESTAMP in UTC from seconds since 1970."""
+    return f"make_timestamp(({seconds} * 1000000)::bigint)"
+
+
+_STANDING = "join raw.segments g on g.run_id = r.run_id and g.segment = r.segment where r.update <= g.last_update"
+"""Only rows that no later resumption took back; the row is `r`."""
+
+_RUN_ID = Column("run_id", "r.run_id", "The run: 12 hex digits of a digest of everything that can change its numbers.")
+_COUNTING = Column("flops_counting", "'paper'", "The counting that `flops` is in: always paper.")
+_ATTEMPT = Column("attempt", "r.attempt", "The worker that wrote this row, counted from 1.")
+_LOGGED = Column("logged_at", _time("r.logged_at"), "When it was written, UTC.")
+
+
+def _steps() -> View:
+    return View(
+        "steps",
+        "One row an update of a run. After a crash only the rows that stand: each update once.",
+        (
+            _RUN_ID,
+            Column("update", "r.update", "Optimiser updates done, from 1."),
+            Column("tokens", "r.tokens", "Tokens seen since the first update."),
+            Column("flops", "r.flops", "FLOPs spent since the first update, counting paper."),
+            Column("loss", "r.loss", "Training loss of this update before it, mean nats per scored token."),
+            Column("learning_rate", "r.learning_rate", "Learning rate of this update."),
+            Column("grad_norm", "r.grad_norm", "L2 norm of the gradient before clipping."),
+            Column("tokens_per_second", "r.tokens_per_second", "Throughput of the attempt that wrote the row."),
+            _LOGGED,
+            _ATTEMPT,
+            _COUNTING,
+        ),
+        f"from raw.steps r {_STANDING}",
+    )
+
+
+def _evaluations() -> View:
+    return View(
+        "evaluations",
+        "One row an evaluation: a run, an update and a split. Losses compare within one evaluation_id only.",
+        (
+            _RUN_ID,
+            Column("evaluation_id", "r.evaluation_id", "Digest of validation split, tokenizer, mask set and padding rule."),
+            Column("update", "r.update", "Updates done by the weights that were evaluated."),
+            Column("tokens", "r.tokens", "Training tokens those weights had seen."),
+            Column("flops", "r.flops", "FLOPs spent on those weights, counting paper."),
+            Column("split", "r.split", "validation or test."),
+            Column("loss", "r.loss", "Mean nats per scored token over the whole split, every scored token masked."),
+            Column("perplexity", "exp(r.loss)", "exp(loss)."),
+            Column("num_masked_tokens", "r.num_masked_tokens", "n: scored tokens of the split."),
+            Column("loss_stderr", "r.loss_stderr", "Standard error of loss, clustered by sequence, nats."),
+            _LOGGED,
+            Column("num_sequences", "r.num_sequences", "Sequences of the split."),
+            Column("unigram_loss", "r.unigram_loss", "Nats of the train split's add-one unigram on the same tokens."),
+            Column("unigram_stderr", "r.unigram_stderr", "Standard error of unigram_loss - loss, clustered, nats."),
+            Column("seconds", "r.seconds", "Wall seconds that the evaluation took."),
+            _ATTEMPT,
+            _COUNTING,
+        ),
+        f"from raw.evaluations r {_STANDING} "
+        "qualify row_number() over (partition by r.run_id, r.split, r.update order by r.seq desc) = 1",
+    )
+
+
+def _events() -> View:
+    return View(
+        "events",
+        "Everything else that happened, in runs and in the lab: starts, crashes survived, checkpoints, queueing. Steps and "
+        "evaluations have views of their own. Checkpoints and notes that a resumption took back are hidden.",
+        (
+            Column("run_id", "r.run_id", "The run it is about; NULL for the lab as a whole."),
+            Column("logged_at", _LOGGED.sql, _LOGGED.comment),
+            Column("kind", "r.kind", "What happened: started, resumed, checkpoint-saved, left, finished, run-queued ..."),
+            Column("attempt", "r.attempt", "The worker that wrote it, counted from 1; NULL in journals."),
+            Column("update", "r.update", "Updates done at that moment; NULL where none applies."),
+            Column("message", "r.message", "The event's message or reason; empty where it has none."),
+            Column("fields", "r.fields", "All other fields of the event, JSON."),
+            Column("source", "r.source", "The log it is from: a run_id, or the file name of a journal."),
+            Column("seq", "r.seq", "Line of that log, from 0: orders the events of one source."),
+        ),
+        "from raw.events r left join raw.segments g on g.run_id = r.source and g.segment = r.segment "
+        "where r.kind not in ('checkpoint-saved', 'noted') or r.update <= g.last_update",
+    )
+
+
+def _runs() -> View:
+    settings = tuple(Column(c.name, f's."{c.name}"', c.comment) for c in spec_columns())
+    a_sequence = "FLOPs of one sequence, forward and backward, counting "
+    live = "coalesce(t.{0}, 0)"
+    return View(
+        "runs",
+        "One row a run: what was asked, where it stands, what came out. Settings are columns under their own names; a "
+        "setting of the same name in two sections has the later section as its prefix.",
+        (
+            Column("run_id", "s.run_id", _RUN_ID.comment),
+            Column("grid", "s.grid", "The grid that gave birth to the run; all grids that hold it are in the view grids."),
+            Column("name", "s.name", "What people call it within its grid."),
+            Column("status", "coalesce(t.status, 'stopped')", "queued, running, paused, finished, failed, stopped, cancelled."),
+            Column("status_reason", "coalesce(t.status_reason, '')", "Why, where the status alone does not say."),
+            Column("seed", "s.seed", "Seed of weights, order and training masks."),
+            *settings,
+            Column("num_params", "s.num_params", "Parameters, embeddings included."),
+            Column("embedding_params", "s.embedding_params", "Parameters of token, position and type embeddings."),
+            Column("flops_counting", "'paper'", "The counting of flops, flops_per_sequence and flops_total: always paper."),
+            Column("flops_per_sequence", "s.flops_paper", a_sequence + "paper."),
+            Column("flops_total", "s.flops_paper * s.batch_size * s.updates", "FLOPs of the whole run, counting paper."),
+            *(Column(f"flops_{c}", f"s.flops_{c}", f"{a_sequence}{c}.") for c in ("paper", "hoffmann", "kaplan", "executed")),
+            Column("evaluation_id", "s.evaluation_id", "Digest of validation split, tokenizer, mask set and padding rule."),
+            Column("unigram_loss", "coalesce(e.unigram_loss, t.unigram_loss)", "Nats of the unigram on the validation tokens."),
+            Column("best_loss", "e.best_loss", "Lowest validation loss that stands, nats."),
+            Column("best_perplexity", "exp(e.best_loss)", "exp(best_loss)."),
+            Column("final_loss", "f.loss", "Validation loss at the last update of the budget, nats; NULL before."),
+            Column("started_at", _time("t.started_at"), "First event of the first attempt, UTC."),
+            Column("finished_at", _time("t.finished_at"), "When it finished, UTC; NULL before."),
+            Column(
+                "seconds",
+                "t.seconds_before + greatest(0, t.last_logged_at - t.attempt_started_at)",
+                "Wall seconds summed over attempts, each from its first event to its last; waiting is not in it, updates "
+                "that a crash took back are.",
+            ),
+            Column("best_update", "e.best_update", "Update of best_loss."),
+            Column("final_perplexity", "exp(f.loss)", "exp(final_loss)."),
+            Column("latest_loss", "e.latest_loss", "Validation loss of the latest evaluation, nats."),
+            Column("test_loss", "e.test_loss", "Loss on the test split, nats; NULL before the run's end."),
+            Column("test_perplexity", "exp(e.test_loss)", "exp(test_loss)."),
+            Column("update", live.format("update"), "Updates done."),
+            Column("tokens", live.format("tokens"), "Tokens seen so far."),
+            Column("flops", live.format("flops"), "FLOPs spent so far, counting paper."),
+            Column("train_loss", "t.train_loss", "Training loss of the last step, nats."),
+            Column("tokens_per_second", "t.tokens_per_second", "Throughput of the last step, tokens/s."),
+            Column("attempts", live.format("attempt"), "Workers that have taken it up so far."),
+            Column("host", "t.host", "Host of the last worker."),
+            Column("device_used", "t.device", "Device of the last worker, where `device` is what was asked."),
+            Column("device_name", "t.device_name", "Model of that device."),
+            Column("threads", "t.threads", "CPU threads of the last worker."),
+            Column("micro_batch_used", "t.micro_batch", "Sequences computed at once, where `micro_batch` is what was asked."),
+            Column("torch_version", "t.torch_version", "Of the last worker."),
+            Column("shrunk_version", "t.shrunk_version", "Of the last worker."),
+            Column("corpus_fingerprint", "s.corpus_fingerprint", "Its row in corpora."),
+            Column("tokenizer_fingerprint", "s.tokenizer_fingerprint", "Its row in tokenizers."),
+        ),
+        "from raw.run_specs s left join raw.run_states t on t.run_id = s.run_id "
+        "left join (select run_id, "
+        "min(loss) filter (split = 'validation' and isfinite(loss)) as best_loss, "
+        "arg_min(update, loss) filter (split = 'validation' and isfinite(loss)) as best_update, "
+        "arg_max(loss, update) filter (split = 'validation') as latest_loss, "
+        "arg_max(loss, logged_at) filter (split = 'test') as test_loss, "
+        "arg_max(unigram_loss, update) filter (split = 'validation') as unigram_loss "
+        "from evaluations group by run_id) e on e.run_id = s.run_id "
+        "left join evaluations f on f.run_id = s.run_id and f.split = 'validation' and f.update = s.updates",
+    )
+
+
+def _field(name: str, sql_type: str = "VARCHAR") -> str:
+    """SQL of one field of a journal event, whose row is `r`."""
+    if sql_type.endswith("[]"):
+        return f"(r.fields -> '{name}')::{sql_type}"
+    return f"(r.fields ->> '{name}')::{sql_type}"
+
+
+def _grids() -> View:
+    inner = (
+        f"select {_field('grid')} as grid, unnest({_field('run_ids', 'VARCHAR[]')}) as run_id, "
+        f"unnest({_field('names', 'VARCHAR[]')}) as name, generate_subscripts({_field('run_ids', 'VARCHAR[]')}, 1) - 1 "
+        "as place, r.logged_at, r.source, r.seq from raw.events r where r.kind = 'grid-submitted'"
+    )
+    return View(
+        "grids",
+        "One row a grid and a run of it: a run may belong to several grids. Of a grid handed over twice, its last word.",
+        (
+            Column("grid", "r.grid", "Name of the grid."),
+            Column("run_id", "r.run_id", _RUN_ID.comment),
+            Column("submitted_at", _time("r.logged_at"), "When the grid was last handed over with this run, UTC."),
+            Column("name", "r.name", "What the run is called in this grid."),
+            Column("place", "r.place", "Order of the run in the grid, from 0."),
+        ),
+        f"from ({inner}) r qualify row_number() over "
+        "(partition by r.grid, r.run_id order by r.logged_at desc, r.source desc, r.seq desc) = 1",
+    )
+
+
+def _of_journal(name: str, kind: str, comment: str, fields: tuple[tuple[str, str, str, str], ...]) -> View:
+    """A view with one row a fingerprint from the events of one kind; fields: column, event field, type, comment."""
+    columns = tuple(Column(column, _field(field, sql_type), text) for column, field, sql_type, text in fields)
+    built = Column("built_at", _time("r.logged_at"), "When it was built last, UTC.")
+    latest = f"{_field('fingerprint')} order by r.logged_at desc, r.source desc, r.seq desc"
+    source = f"from raw.events r where r.kind = '{kind}' qualify row_number() over (partition by {latest}) = 1"
+    return View(name, comment, (*columns, built), source)
+
+
+def _corpora() -> View:
+    return _of_journal(
+        "corpora",
+        "corpus-built",
+        "One row a reduced language built in this lab.",
+        (
+            ("fingerprint", "fingerprint", "VARCHAR", "Digest of the recipe and of the sources' content."),
+            ("sources", "sources", "VARCHAR[]", "Where the text is from."),
+            ("vocabulary", "vocabulary", "VARCHAR", "The word list it is reduced to."),
+            ("vocabulary_words", "vocabulary_words", "BIGINT", "Words of that list."),
+            ("unit", "unit", "VARCHAR", "What is kept or dropped as a whole."),
+            ("max_oov", "max_oov", "DOUBLE", "Largest share of words outside the vocabulary, 0 to 1."),
+            ("documents", "documents", "BIGINT", "Documents read."),
+            ("units_seen", "units_seen", "BIGINT", "Units read."),
+            ("units_kept", "units_kept", "BIGINT", "Units kept."),
+            ("words_seen", "words_seen", "BIGINT", "Words read."),
+            ("words_kept", "words_kept", "BIGINT", "Words kept."),
+            ("seconds", "seconds", "DOUBLE", "Wall seconds of the build."),
+        ),
+    )
+
+
+def _tokenizers() -> View:
+    return _of_journal(
+        "tokenizers",
+        "tokenizer-built",
+        "One row a tokenizer trained in this lab, with the sizes of the splits in its tokens.",
+        (
+            ("fingerprint", "fingerprint", "VARCHAR", "Digest of the corpus and of the tokenizer recipe."),
+            ("corpus_fingerprint", "corpus_fingerprint", "VARCHAR", "The corpus it was trained on: a row in corpora."),
+            ("kind", "tokenizer_kind", "VARCHAR", "Model of the tokenizer."),
+            ("vocab_size", "vocab_size", "BIGINT", "Entries, special tokens included."),
+            ("train_tokens", "train_tokens", "BIGINT", "Tokens of the train split."),
+            ("validation_tokens", "validation_tokens", "BIGINT", "Tokens of the validation split."),
+            ("test_tokens", "test_tokens", "BIGINT", "Tokens of the test split."),
+            ("seconds", "seconds", "DOUBLE", "Wall seconds of the build."),
+        ),
+    )
+
+
+@cache
+def views() -> tuple[View, ...]:
+    """All views in an order in which they can be created: `runs` reads `evaluations`."""
+    return (_steps(), _evaluations(), _events(), _runs(), _grids(), _corpora(), _tokenizers())
+
+
+def columns_by_view() -> dict[str, tuple[str, ...]]:
+    return {view.name: tuple(c.name for c in view.columns) for view in views()}
