@@ -14,6 +14,11 @@ def count(value: float | None) -> str:
     return f"{value:.2e}".replace("e+", "e")
 
 
+def flops(value: float | None) -> str:
+    """FLOPs span too many sizes for letters: 7.57e11."""
+    return "-" if value is None else f"{value:.2e}".replace("e+", "e")
+
+
 def size(num_bytes: float | None) -> str:
     """Bytes in binary units."""
     if num_bytes is None:

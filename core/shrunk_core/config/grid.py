@@ -34,6 +34,9 @@ SHORT = {
     "train.sequence_length": "S",
     "train.batch_size": "B",
     "train.learning_rate": "lr",
+    "train.updates": "U",
+    "train.tokens": "T",
+    "train.flops": "F",
 }
 
 
@@ -275,7 +278,9 @@ def _axis(key: str, values: Any, place: Place) -> tuple[dict[str, Any], ...]:
     """
     if isinstance(values, dict):
         if len(values) != 1:
-            raise ConfigError(f'{place.key(key)}: write dotted axes in quotes, "{key}.{next(iter(values), "...")}" = [...]')
+            raise ConfigError(
+                f'{place.key(key)}: write dotted axes in quotes, "{key}.{next(iter(values), "...")}" = [...]'
+            )
         inner, listed = next(iter(values.items()))
         return _axis(f"{key}.{inner}", listed, place)
     if not isinstance(values, list) or not values:
@@ -335,8 +340,9 @@ def _name(overrides: Mapping[str, Any], model: ModelSpec) -> str:
     for key, value in overrides.items():
         bare = key.removeprefix("model.")
         if bare in SHORT:
-            parts.append(f"{SHORT[bare]}{getattr(model, bare, value)}")
-        elif key.removeprefix("train.") not in BUDGETS:
+            shown = getattr(model, bare, value)
+            parts.append(f"{SHORT[bare]}{shown:g}" if isinstance(shown, float) else f"{SHORT[bare]}{shown}")
+        else:
             shown = Path(value).stem if key == "corpus.vocabulary" and "/" in str(value) else value
             parts.append(f"{bare.split('.')[-1]}={shown}")
     return " ".join(parts) or _name({}, model)

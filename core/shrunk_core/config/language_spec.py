@@ -45,12 +45,14 @@ class CorpusSpec:
     max_oov: float = setting(
         0.0, "Largest share of a unit's words that may be outside the vocabulary.", unit="share", low=0.0, high=1.0
     )
-    span_words: int = setting(110, "Length of a span, for `unit = \"span\"`.", unit="words", low=2)
+    span_words: int = setting(110, 'Length of a span, for `unit = "span"`.', unit="words", low=2)
     span_stride: int = setting(30, "Distance between the starts of two spans of a document.", unit="words", low=1)
     validation_share: float = setting(
         0.05, "Share of documents held out for validation.", unit="share", low=0.0001, high=0.5
     )
-    test_share: float = setting(0.05, "Share of documents held out for the final test.", unit="share", low=0.0, high=0.5)
+    test_share: float = setting(
+        0.05, "Share of documents held out for the final test.", unit="share", low=0.0, high=0.5
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

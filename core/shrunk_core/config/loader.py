@@ -22,7 +22,9 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, [p.name for p in _siblings(path)], n=1)
-        raise ConfigError(f"{path} does not exist" + (f"; did you mean {path.parent / near[0]}?" if near else "")) from None
+        raise ConfigError(
+            f"{path} does not exist" + (f"; did you mean {path.parent / near[0]}?" if near else "")
+        ) from None
     except UnicodeDecodeError as problem:
         raise ConfigError(f"{path} is not UTF-8 (byte {problem.start})") from None
     except OSError as problem:

@@ -36,7 +36,9 @@ class ModelSpec:
         "`projected` the token embedding after a layer H -> E (ELECTRA's generator).",
         choices=("none", "full", "projected"),
     )
-    norm: str = setting("pre", "Layer normalisation after (`post`, the paper) or before each sublayer.", choices=("post", "pre"))
+    norm: str = setting(
+        "pre", "Layer normalisation after (`post`, the paper) or before each sublayer.", choices=("post", "pre")
+    )
     dropout: float = setting(0.0, "Dropout on embeddings and sublayer outputs.", unit="share", low=0.0, high=0.9)
     attention_dropout: float = setting(0.0, "Dropout on attention weights.", unit="share", low=0.0, high=0.9)
     layer_norm_eps: float = setting(1e-5, "Added to the variance in every LayerNorm.", low=1e-12, high=1e-2)
@@ -73,7 +75,9 @@ class TrainSpec:
     cross_documents: bool = setting(
         False, "Let a packed row continue into the next document (no padding at all). Attention then crosses documents."
     )
-    mask_share: float = setting(0.15, "Share of tokens selected in training (Bernoulli).", unit="share", low=0.01, high=0.9)
+    mask_share: float = setting(
+        0.15, "Share of tokens selected in training (Bernoulli).", unit="share", low=0.01, high=0.9
+    )
     masking: str = setting(
         "80/10/10",
         "What becomes of a selected token in training: `<mask>`, random or kept in these percentages. Evaluation always "
@@ -114,11 +118,13 @@ class TrainSpec:
     keep_checkpoints: int = setting(
         1, "Latest checkpoints kept beside the best one; older are pruned.", low=1, identity=False
     )
-    device: str = setting(
-        "auto", "`cpu`, `cuda`, `cuda:N`, or `auto`: a GPU if there is one.", identity=False
-    )
+    device: str = setting("auto", "`cpu`, `cuda`, `cuda:N`, or `auto`: a GPU if there is one.", identity=False)
     micro_batch: int = setting(
-        0, "Sequences computed at once; 0 lets the worker choose. Kept on resume.", unit="sequences", low=0, identity=False
+        0,
+        "Sequences computed at once; 0 lets the worker choose. Kept on resume.",
+        unit="sequences",
+        low=0,
+        identity=False,
     )
 
 

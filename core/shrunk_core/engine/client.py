@@ -28,12 +28,8 @@ def submit(lab: Path, plan: RunPlan, slots: int = 0) -> dict[str, Any]:
     Returns `run_ids` of the whole grid, `queued` (those that will be trained now) and `slots`.
     """
     plan.refuse_problems()
-    runs = [
-        {"name": r.name, "spec": to_plain(r.spec), "costs": r.costs} for r in plan.runs if r.spec is not None
-    ]
-    return ask(
-        lab, {"action": "submit", "grid": plan.grid.name, "toml": plan.grid.text, "slots": slots, "runs": runs}
-    )
+    runs = [{"name": r.name, "spec": to_plain(r.spec), "costs": r.costs} for r in plan.runs if r.spec is not None]
+    return ask(lab, {"action": "submit", "grid": plan.grid.name, "toml": plan.grid.text, "slots": slots, "runs": runs})
 
 
 def stop(lab: Path, run_ids: list[str]) -> list[str]:
@@ -102,5 +98,3 @@ def start_supervisor(desk: Desk) -> subprocess.Popen[bytes]:
             start_new_session=True,
             env={k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")},
         )
-
-

@@ -13,7 +13,8 @@ from typing import Protocol
 class Child(Protocol):
     """A started job. `pid` is for events and people."""
 
-    pid: int
+    @property
+    def pid(self) -> int: ...
 
     def poll(self) -> int | None:
         """Exit code (negative for a signal), or None while it runs."""
@@ -37,7 +38,7 @@ class LocalChild:
     process: subprocess.Popen[bytes]
 
     @property
-    def pid(self) -> int:  # type: ignore[override]
+    def pid(self) -> int:
         return self.process.pid
 
     def poll(self) -> int | None:
@@ -65,5 +66,3 @@ class LocalLauncher:
                     env=os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
                 )
             )
-
-

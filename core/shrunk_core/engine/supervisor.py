@@ -311,7 +311,10 @@ def main(arguments: list[str]) -> int:
     desk = Desk(lab)
     lock = FileLock(desk.lock)
     if not lock.take(seconds=0.2):
-        print(f"{lab} is served by {desk.owner.read_text() if desk.owner.exists() else 'another process'}", file=sys.stderr)
+        print(
+            f"{lab} is served by {desk.owner.read_text() if desk.owner.exists() else 'another process'}",
+            file=sys.stderr,
+        )
         return 3
     try:
         settings = read_settings(lab)

@@ -71,7 +71,9 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def work(spec: RunSpec, run: RunDir, requests: Requests, attempt: int, starts: list[Started | Resumed]) -> Iterator[Event]:
+def work(
+    spec: RunSpec, run: RunDir, requests: Requests, attempt: int, starts: list[Started | Resumed]
+) -> Iterator[Event]:
     """The run's events from its first or its next attempt on."""
     lab = run.path.parent.parent
     first = starts[0] if starts else None

@@ -116,21 +116,18 @@ class Filter:
 
         What is kept of a document depends on that document alone.
         """
+        if not documents:
+            return []
         if len(self._lexicon) > _LEXICON_LIMIT:
             self._put_away()
-        surfaces: list[str] = []
-        ends = []
         by_sentence = self.rule.unit == "sentence"
-        for document in documents:
-            text = document.text
-            if by_sentence:
-                text = _BLANK_LINES.sub("\n\0\n", text.strip())
-            surfaces += text.split()
-            ends.append(len(surfaces))
-        numbers = self._lexicon.numbers(surfaces)
+        texts = [document.text.replace(_BREAK, " ") for document in documents]
+        if by_sentence:
+            texts = [_BLANK_LINES.sub(f"\n{_BREAK}\n", text.strip()) for text in texts]
+        scan = self._lexicon.scan(texts)
+        numbers, document_ends = scan.numbers, scan.ends
         self._lexicon.count(numbers)
-        document_ends = np.array(ends, dtype=np.int64)
-        document_starts = np.concatenate([[0], document_ends[:-1]]).astype(np.int64)
+        document_starts = np.concatenate([[0], document_ends[:-1]])
         if by_sentence:
             starts, stops = self._sentences(documents, numbers, document_starts, document_ends)
         elif self.rule.unit == "span":
@@ -144,9 +141,7 @@ class Filter:
         in_vocabulary = unknown <= counted * self.rule.max_oov
         kept = long_enough & in_vocabulary
         words = stops - starts
-        units = [
-            " ".join(surfaces[a:b]).lower() for a, b in zip(starts[kept].tolist(), stops[kept].tolist(), strict=True)
-        ]
+        units = [unit.lower() for unit in scan.joined(starts[kept], stops[kept])]
         per_document = np.bincount(np.searchsorted(document_ends, starts[kept], side="right"), minlength=len(documents))
         self.counts.add(
             FilterCounts(

@@ -57,6 +57,16 @@ class Tally:
             self.replaced_characters += text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
             return text
 
+    def mend(self, text: str) -> str:
+        """`text` without halves of characters (lone surrogates, which JSON can spell); each becomes U+FFFD, counted."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            mended = text.encode("utf-16", "surrogatepass").decode("utf-16", errors="replace")
+            self.replaced_characters += mended.count("\ufffd") - text.count("\ufffd")
+            return mended
+        return text
+
 
 def read_source(source: Source, text_column: str, document: str, tally: Tally) -> Iterator[Document]:
     """The documents of a source. `document` is `row`, `file` or `paragraph`; blank ones are counted and left out."""
@@ -94,7 +104,7 @@ def _unpacked(source: Source, raw: io.BufferedReader) -> IO[bytes]:
 
 
 class _ZstdReader(io.RawIOBase):
-    """Unpacks zstandard frames one after the other. A truncated last one, which the library lets pass, is an EOFError."""
+    """Unpacks zstandard frames in a row. The library lets a truncated last one pass; here it is an EOFError."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         import zstandard
@@ -192,7 +202,8 @@ def _jsonl(source: Source, text_column: str, document: str, tally: Tally) -> Ite
                 raise DataError(f"{source.path}, line {number}: expected an object with the field `{text_column}`")
             if text_column not in row:
                 raise DataError(_no_column(f"{source.path}, line {number}", "field", text_column, list(row)))
-            yield _cell(row[text_column], f"{source.path}, line {number}", text_column)
+            text = _cell(row[text_column], f"{source.path}, line {number}", text_column)
+            yield tally.mend(text) if "\\u" in line else text
 
     yield from _rows(source, texts(), document)
 

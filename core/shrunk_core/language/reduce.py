@@ -20,7 +20,7 @@ from .split import SPLITS, place, require_documents, split_at
 from .vocabulary import Vocabulary, load_vocabulary, needs_sources, top_words
 from .words import Lexicon
 
-_BATCH = 1_000_000
+_BATCH = 4_000_000
 """Characters of text filtered at once."""
 
 _LEXICON_LIMIT = 1_000_000
@@ -52,7 +52,7 @@ def reduce_language(
     total = reading.total_bytes
     with contextlib.ExitStack() as stack:
         files = {s: stack.enter_context(open(folder / f"{s}.txt", "w", encoding="utf-8", newline="\n")) for s in SPLITS}
-        for source, batch in _batches(reading):
+        for source, batch in batches(reading):
             seen = sieve.counts.units_seen
             for document, units in zip(batch, sieve.keep(batch), strict=True):
                 if not units:
@@ -98,7 +98,7 @@ def reduce_language(
     }
 
 
-def _batches(reading: Reading) -> Iterator[tuple[int, list[Document]]]:
+def batches(reading: Reading) -> Iterator[tuple[int, list[Document]]]:
     """Documents by the megabyte, never of two sources, with the number of their source."""
     batch: list[Document] = []
     size = 0
@@ -123,12 +123,9 @@ def _count_words(
     lexicon = Lexicon()
     reading = Reading(corpus, sources)
     size = reading.total_bytes
-    for _, batch in _batches(reading):
-        surfaces: list[str] = []
-        for document in batch:
-            if split_at(place(document.text), corpus) == "train":
-                surfaces += document.text.split()
-        lexicon.count(lexicon.numbers(surfaces))
+    for _, batch in batches(reading):
+        texts = [d.text for d in batch if split_at(place(d.text), corpus) == "train"]
+        lexicon.count(lexicon.scan(texts).numbers)
         if len(lexicon) > _LEXICON_LIMIT:
             total += lexicon.word_counts()
             lexicon = Lexicon()

@@ -33,31 +33,27 @@ def split_at(place: float, corpus: CorpusSpec) -> str:
 def require_documents(corpus: CorpusSpec, documents: dict[str, int], places: list[float]) -> None:
     """Raise DataError if a wanted split has no document with kept units.
 
-    documents: by split, those with kept units. places: the smallest places of such documents, ascending, for advice.
+    documents: by split, those with kept units. places: their smallest places, ascending, for advice on the shares.
     """
-    total = sum(documents.values())
-    wanted = [s for s in SPLITS if s != "test" or corpus.test_share > 0]
-    for split in wanted:
-        if documents[split]:
+    for split in SPLITS:
+        if documents[split] or (split == "test" and corpus.test_share == 0):
             continue
-        advice = 'Take more documents, or cut them finer (`document = "paragraph"`).'
         if split == "train":
-            advice = "Lower validation_share and test_share, or take more documents."
+            advice = "Lower validation_share and test_share"
         elif split == "test":
-            advice = f"test_share = 0 goes without one{_or_share('test_share', places, 0.0)}. {advice}"
+            advice = f"Set test_share = 0 to go without one{_enough('test_share', places, 0.0)}"
         else:
             above = [p for p in places if p >= corpus.test_share]
-            share = _or_share("validation_share", above, corpus.test_share)
-            advice = f"Try{share.removeprefix(', or')}. {advice}" if share else advice
+            advice = f"Cut documents finer{_enough('validation_share', above, corpus.test_share)}"
         raise DataError(
-            f"the {split} split is empty: of {total} documents with kept units it got none (validation_share = "
-            f"{corpus.validation_share:g}, test_share = {corpus.test_share:g}; a hash of its text gives each its split). "
-            f"{advice}"
+            f"the {split} split is empty: the hash of its text gives each document its split, and of "
+            f"{sum(documents.values())} with kept units none fell to it (validation_share = "
+            f"{corpus.validation_share:g}, test_share = {corpus.test_share:g}). {advice}, or take more documents."
         )
 
 
-def _or_share(key: str, places: list[float], below: float) -> str:
-    """`, or key = SHARE` with the share, rounded up, that reaches the lowest of `places`; empty if none may."""
+def _enough(key: str, places: list[float], below: float) -> str:
+    """`, or KEY = SHARE` with the share, rounded up, that reaches the lowest of `places`; "" if none may."""
     if not places:
         return ""
     share = math.floor((places[0] - below) * 1000 + 1) / 1000

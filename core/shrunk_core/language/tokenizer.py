@@ -6,6 +6,7 @@ On disk it is a folder that `AutoTokenizer.from_pretrained` opens offline with t
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Iterable
@@ -115,8 +116,8 @@ class Encoder:
     ids are those of its surfaces in a row. `<s>` and the like written in a text are text, not special tokens.
     """
 
-    _END = "\n"
-    """Stands for the end of a unit among the surfaces; no surface contains it."""
+    _END = "\0"
+    """Stands for the end of a unit among the surfaces; no kept unit contains it."""
 
     _LIMIT = 1_000_000
     """Surfaces remembered at once."""
@@ -138,10 +139,8 @@ class Encoder:
         """ids int64 [n] of the units, each ended by `</s>`, and int64 [units]: how many ids each unit has."""
         if len(self._lexicon) > self._LIMIT:
             self._begin()
-        surfaces = "".join([unit + " \n " for unit in units]).split(" ")
-        surfaces.pop()
-        self._learn(surfaces)
-        numbers = self._lexicon.numbers(surfaces)
+        numbers = self._lexicon.scan([f"{unit} {self._END}" for unit in units]).numbers
+        self._learn()
         lengths = self._lengths[numbers]
         stops = np.cumsum(lengths)
         total = int(stops[-1]) if len(stops) else 0
@@ -149,12 +148,12 @@ class Encoder:
         unit_stops = stops[numbers == 0]
         return ids, np.diff(unit_stops, prepend=0)
 
-    def _learn(self, surfaces: list[str]) -> None:
-        new = [s for s in dict.fromkeys(surfaces) if s not in self._lexicon]
+    def _learn(self) -> None:
+        """Encode the surfaces that the lexicon has numbered since the last time."""
+        new = list(itertools.islice(self._lexicon, len(self._offsets), None))
         if not new:
             return
         encoded = [e.ids for e in self._tokenizer.encode_batch(new, add_special_tokens=False)]
-        self._lexicon.numbers(new)
         lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
         table = np.fromiter((i for ids in encoded for i in ids), dtype=np.int64, count=int(lengths.sum()))
         self._offsets = np.concatenate([self._offsets, len(self._table) + np.cumsum(lengths) - lengths])

@@ -102,7 +102,7 @@ def _of_file(path: Path, origin: str) -> Vocabulary:
     if not _is_csv(path):
         return _of_entries(text.splitlines(), origin, notes)
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = [c for c in reader.fieldnames or ()]
+    columns = list(reader.fieldnames or ())
     column = next((c for c in columns if c.strip().lower() == "word"), None)
     if column is None:
         raise DataError(f"{path} has no column `word`; it has {', '.join(repr(c) for c in columns) or 'none'}")

@@ -94,7 +94,9 @@ def _names(spec: ModelSpec) -> dict[str, str]:
         modules |= {
             f"{ours}.query_key_value": f"{theirs}.attention.self.QKV",
             f"{ours}.attention_out": f"{theirs}.attention.output.dense",
-            f"{ours}.attention_norm": f"{theirs}.attention.LayerNorm" if pre else f"{theirs}.attention.output.LayerNorm",
+            f"{ours}.attention_norm": f"{theirs}.attention.LayerNorm"
+            if pre
+            else f"{theirs}.attention.output.LayerNorm",
             f"{ours}.feed_forward_in": f"{theirs}.intermediate.dense",
             f"{ours}.feed_forward_out": f"{theirs}.output.dense",
             f"{ours}.feed_forward_norm": f"{theirs}.intermediate.LayerNorm" if pre else f"{theirs}.output.LayerNorm",
@@ -141,7 +143,9 @@ def from_hugging_face(spec: ModelSpec, state: Mapping[str, Tensor]) -> dict[str,
     return result
 
 
-def write_model(folder: Path, spec: ModelSpec, state: Mapping[str, Tensor], tokenizer: Path, notes: dict[str, Any]) -> None:
+def write_model(
+    folder: Path, spec: ModelSpec, state: Mapping[str, Tensor], tokenizer: Path, notes: dict[str, Any]
+) -> None:
     """Write a folder that `AutoModelForMaskedLM` and `AutoTokenizer` load; replaced as a whole when it is there already.
 
     tokenizer: folder with tokenizer.json and tokenizer_config.json. notes: kept beside as shrunk.json (run, update, loss).

@@ -301,7 +301,17 @@ class Unknown(Event):
     fields: dict[str, Any]
 
 
-RUN_EVENTS: tuple[type[Event], ...] = (Started, Resumed, Step, Evaluated, CheckpointSaved, Noted, Left, Finished, Failed)
+RUN_EVENTS: tuple[type[Event], ...] = (
+    Started,
+    Resumed,
+    Step,
+    Evaluated,
+    CheckpointSaved,
+    Noted,
+    Left,
+    Finished,
+    Failed,
+)
 JOURNAL_EVENTS: tuple[type[Event], ...] = (
     SupervisorStarted,
     SupervisorStopped,

@@ -1,11 +1,11 @@
 """A run's folder: what lies where, and what its log says of it.
 
-    runs/<run_id>/spec.json      written once at birth, never changed
-                  events.jsonl   appended by its worker only
-                  worker.log     standard output and error of its workers
-                  checkpoints/   update-<n>/, pruned to the policy of the spec
-                  model/         a Hugging Face checkpoint of the finished run
-                  control/       small files that ask the worker for something: `stop`, `pause`, `checkpoint`
+runs/<run_id>/spec.json      written once at birth, never changed
+              events.jsonl   appended by its worker only
+              worker.log     standard output and error of its workers
+              checkpoints/   update-<n>/, pruned to the policy of the spec
+              model/         a Hugging Face checkpoint of the finished run
+              control/       small files that ask the worker for something: `stop`, `pause`, `checkpoint`
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def read_spec(run: RunDir) -> SpecFile:
     try:
         body = json.loads(run.spec_file.read_text())
         if body["v"] > SPEC_VERSION:
-            raise RunError(f"{run.spec_file} was written by a newer shrunk-tui (version {body['v']}); install that one.")
+            raise RunError(
+                f"{run.spec_file} was written by a newer shrunk-tui (version {body['v']}); install that one."
+            )
         return SpecFile(
             run_id=body["run_id"],
             name=body["name"],

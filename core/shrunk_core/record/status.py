@@ -16,7 +16,7 @@ from .rundir import Process
 STATUSES = ("queued", "running", "paused", "finished", "failed", "stopped", "cancelled")
 
 LAUNCH_GRACE = 120.0
-"""Seconds that a launched worker may take to its first event (importing torch on a busy disk) before it counts as dead."""
+"""Seconds that a launched worker may take to its first event (importing torch, busy disk) before it counts as dead."""
 
 WORKER_DIED = "worker died"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,7 +10,7 @@ import duckdb
 
 from ..record.status import QueueWord
 from .logs import LogPosition
-from .rows import Row
+from .rows import LATEST, Row
 from .runstate import RunState
 from .schema import STEP_FIELDS
 
@@ -69,18 +68,23 @@ _PIECES = "create or replace temp table pieces (run_id varchar, segment integer,
 
 _PARSE_STEPS = f"""
 insert into raw.steps
-select run_id, seq, segment, {", ".join(f"s.{name}" for name, _ in STEP_FIELDS)}
-from (
-    select run_id, segment, seq, from_json(line, '{json.dumps(dict(STEP_FIELDS))}') as s
-    from (
-        select run_id, segment, first + generate_subscripts(lines, 1) - 1 as seq, unnest(lines) as line
-        from (select run_id, segment, first, string_split(lines, chr(10)) as lines from pieces)
-    )
-    where starts_with(line, '{STEP_PREFIX.decode()}') and json_valid(line)
+with lines as (
+    select run_id, segment, first + generate_subscripts(lines, 1) - 1 as seq, unnest(lines) as line
+    from (select run_id, segment, first, string_split(lines, chr(10)) as lines from pieces)
+),
+found as materialized (
+    select run_id, segment, seq, json_extract_string(line, [{", ".join(f"'$.{name}'" for name, _ in STEP_FIELDS)}]) as v
+    from lines where starts_with(line, '{STEP_PREFIX.decode()}') and json_valid(line)
+),
+typed as (
+    select run_id, seq, segment,
+    {", ".join(f"try_cast(v[{i}] as {sql_type}) as {name}" for i, (name, sql_type) in enumerate(STEP_FIELDS, 1))}
+    from found
 )
-where {" and ".join(f"s.{name} is not null" for name, _ in STEP_FIELDS)}
+from typed where {" and ".join(f"{name} is not null" for name, _ in STEP_FIELDS)} and logged_at between 0 and {LATEST}
 """
-"""A line that is no whole step (damaged, or a field short) gives no row, as in `events.decode`."""
+"""A line that is no whole step (damaged, or a field short) gives no row, as in `events.decode`. Materialized, because
+the test for NULLs would otherwise parse each line once a column."""
 
 
 class transaction:
@@ -118,9 +122,7 @@ def _append(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> 
             appender.append_row(*row)
 
 
-def _replace(
-    con: duckdb.DuckDBPyConnection, table: str, key: str, keys: Iterable[str], rows: Iterable[Row]
-) -> None:
+def _replace(con: duckdb.DuckDBPyConnection, table: str, key: str, keys: Iterable[str], rows: Iterable[Row]) -> None:
     """Rows of these keys become `rows`."""
     names = list(keys)
     if names:

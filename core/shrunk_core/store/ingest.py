@@ -1,8 +1,8 @@
 """Logs to rows, exactly once: the rows of new lines and the offsets after them are one transaction.
 
 A killed refresh therefore leaves either both or neither, and the next one goes on from the offsets. Steps, which are
-nearly all lines, are parsed by DuckDB itself from whole pieces of a log (about 2 µs a line); everything else is
-decoded here, because a run's state is folded from it.
+nearly all lines, are parsed by DuckDB itself from whole pieces of a log (2 µs a line, against 9 µs to decode one here);
+everything else is decoded here, because a run's state is folded from it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..record.events import (
     RunLaunched,
     RunQueued,
     RunReaped,
+    Started,
     Step,
     Unknown,
     decode,
@@ -32,15 +33,15 @@ from ..record.events import (
 from ..record.status import QueueWord, derive_status, fold_queue
 from .batch import ALL_JOURNALS, STEP_PREFIX, Batch, bump_generation, replace_states, transaction
 from .logs import FoundLog, LogPosition, is_continuation, next_lines, scan
-from .rows import evaluation_row, event_row, spec_row, step_row
+from .rows import evaluation_row, event_row, is_well_formed, spec_row, step_row
 from .runstate import RunState, fold_event
 from .schema import NEVER_CUT
 
 BATCH_BYTES = 32 << 20
 """Log bytes a transaction: bounds memory, and what a killed rebuild has to do again."""
 
-PIECE_LINES = 8000
-"""Lines of a log that DuckDB splits and parses as one value; longer ones are slower."""
+PIECE_LINES = 2000
+"""Lines of a log that DuckDB splits as one value; longer values are slower."""
 
 
 class Ingest:
@@ -57,7 +58,9 @@ class Ingest:
 
     def run(self) -> int:
         found = scan(self.lab)
-        known = {row[0]: LogPosition(**dict(zip(_POSITION, row, strict=True))) for row in self._all("select * from raw.logs")}
+        known = {
+            row[0]: LogPosition(**dict(zip(_POSITION, row, strict=True))) for row in self._all("select * from raw.logs")
+        }
         changed = [log for log in found.values() if log.source not in known or known[log.source].stamp != log.stamp]
         gone = known.keys() - found.keys()
         if gone or changed:
@@ -148,18 +151,17 @@ class Ingest:
         """Steps go to DuckDB as text, cut at resumptions so that a piece lies in one segment; the rest is decoded."""
         state, cuts = self.states[run_id], self.cuts[run_id]
         start = 0
-        for i, line in enumerate(lines):
-            if line.startswith(STEP_PREFIX):
-                continue
+        for i in [i for i, line in enumerate(lines) if not line.startswith(STEP_PREFIX)]:
             state = _fold_step_before(state, lines, i)
-            event = _decode(line)
+            event = _decode(lines[i])
             if event is None:
                 continue
             seq, segment = first + i, len(cuts) - 1
-            if isinstance(event, Resumed):
+            back_to = _taken_back_to(event, state)
+            if back_to is not None:
                 self._stage(run_id, segment, first, lines, start, i)
                 start = i
-                cuts[:] = [min(last, event.from_update) for last in cuts] + [NEVER_CUT]
+                cuts[:] = [min(last, back_to) for last in cuts] + [NEVER_CUT]
                 segment += 1
             state = fold_event(state, event)
             self._collect(event, run_id, seq, segment)
@@ -188,6 +190,7 @@ class Ingest:
             if event is None:
                 continue
             run_id = event.fields.get("run_id") if isinstance(event, Unknown) else getattr(event, "run_id", None)
+            run_id = run_id if isinstance(run_id, str) else None
             if isinstance(event, RunQueued | RunLaunched | RunReaped | RunDequeued):
                 word = fold_queue(self.words.get(event.run_id, QueueWord()), event)
                 self.words[event.run_id] = self.batch.words[event.run_id] = word
@@ -224,9 +227,7 @@ class Ingest:
             worker = run.word.worker
             alive = worker is not None and run.state == "running" and worker.alive()
             verdict = derive_status(run.word, words.get(run.run_id, QueueWord()), worker_alive=alive, now=now)
-            after = dataclasses.replace(
-                run, status=verdict.status, status_reason=verdict.reason, worker_alive=alive
-            )
+            after = dataclasses.replace(run, status=verdict.status, status_reason=verdict.reason, worker_alive=alive)
             if after != run:
                 moved[run.run_id] = after
         if moved:
@@ -257,11 +258,19 @@ def _decode(line: bytes) -> Event | None:
     if not line:
         return None
     try:
-        return decode(line)
+        event = decode(line)
     except NewerVersion:
         raise
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return None
+    return event if is_well_formed(event) else None
+
+
+def _taken_back_to(event: Event, state: RunState) -> int | None:
+    """The update that an event of a run takes its log back to, if it does: a second `Started` begins it anew."""
+    if isinstance(event, Resumed):
+        return event.from_update
+    return 0 if isinstance(event, Started) and state.attempt > 0 else None
 
 
 def _fold_step_before(state: RunState, lines: list[bytes], i: int) -> RunState:

@@ -64,11 +64,12 @@ def scan(lab: Path) -> dict[str, FoundLog]:
 
 
 def _stamp(path: str) -> str:
+    """Size and time of the last change; the inode's time, which a `chmod` that makes a file readable moves too."""
     try:
         stat = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return ""
-    return f"{stat.st_size}:{stat.st_mtime_ns}"
+    return f"{stat.st_size}:{stat.st_ctime_ns}"
 
 
 def is_continuation(path: Path, position: LogPosition) -> bool:

@@ -1,4 +1,4 @@
-"""The copy that people open. It is made beside the old one and swapped in by a rename, so that nobody waits for anybody.
+"""The copy that people open. It is made beside the old one and swapped in by a rename, so that nobody waits.
 
     lab.duckdb -> .shrunk/published/<K>/lab.duckdb     mode 0444, one folder a publication
                   .shrunk/published/<K>/manifest.json  which state of the index it is, and what the file looked like
@@ -25,7 +25,7 @@ SMALLEST_INTERVAL = 2.0
 """Seconds between two publications, at least."""
 
 LARGEST_SHARE = 0.02
-"""Of one core's time that publishing may take: the interval is at least the last publication's seconds / this."""
+"""Of one core's time that publishing may take: the interval is at least the last publication's CPU seconds / this."""
 
 BYTES_PER_SECOND = 4 << 20
 """Of disk writing that publishing may cause on average: 240 MiB a minute."""
@@ -36,8 +36,11 @@ KEEP_OLD = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What was published. index_id and generation name a state of the index; size and mtime_ns are the copy's own, so
-    that a stranger's writing shows; seconds is what publishing took; views_stamp and views_problems are of `views.sql`."""
+    """What was published.
+
+    index_id, generation: a state of the index; size, mtime_ns: the copy's own, so that a stranger's writing shows;
+    seconds: CPU time of publishing; views_stamp, views_problems: of the lab's `views.sql`.
+    """
 
     index_id: str
     generation: int
@@ -84,14 +87,18 @@ def is_intact(copy: Path, known: Manifest) -> bool:
     return (stat.st_size, stat.st_mtime_ns) == (known.size, known.mtime_ns) and not _wal(copy).exists()
 
 
+def interval(known: Manifest) -> float:
+    """Seconds between this publication and the next one: at most one in 2 s, 2 % of a core and 4 MiB/s on average."""
+    return max(SMALLEST_INTERVAL, known.seconds / LARGEST_SHARE, known.size / BYTES_PER_SECOND)
+
+
 def wait(copy: Path, known: Manifest) -> float:
-    """Seconds until the next publication is due: at most one in 2 s, 2 % of a core and 4 MiB/s on average."""
-    interval = max(SMALLEST_INTERVAL, known.seconds / LARGEST_SHARE, known.size / BYTES_PER_SECOND)
+    """Seconds until the next publication is due."""
     try:
         age = time.time() - (copy.parent / "manifest.json").stat().st_mtime
     except OSError:
         return 0.0
-    return min(interval, max(0.0, interval - age))
+    return min(interval(known), max(0.0, interval(known) - age))
 
 
 def publish(lab: Path, index: Path, index_id: str, generation: int) -> Manifest:
@@ -101,7 +108,7 @@ def publish(lab: Path, index: Path, index_id: str, generation: int) -> Manifest:
     """
     if _wal(index).exists():
         raise StoreError(f"{index} was not closed cleanly; run the same command again")
-    began = time.perf_counter()
+    began = time.thread_time()
     folder(lab).mkdir(parents=True, exist_ok=True)
     numbers = [int(p.name) for p in folder(lab).iterdir() if p.name.isdigit()]
     place = folder(lab) / str(max(numbers, default=0) + 1)
@@ -119,7 +126,7 @@ def publish(lab: Path, index: Path, index_id: str, generation: int) -> Manifest:
             generation=generation,
             size=stat.st_size,
             mtime_ns=stat.st_mtime_ns,
-            seconds=time.perf_counter() - began,
+            seconds=time.thread_time() - began,
             views_stamp=stamp,
             views_problems=problems,
         )
@@ -134,7 +141,7 @@ def publish(lab: Path, index: Path, index_id: str, generation: int) -> Manifest:
 
 
 def remove_old(lab: Path) -> None:
-    """Remove copies that were replaced more than `KEEP_OLD` seconds ago. Who has one open keeps it until he closes it."""
+    """Remove copies that nobody can be about to open. Who has one open keeps it until he closes it."""
     kept = current(lab)
     if kept is None:
         return

@@ -54,7 +54,9 @@ class RunState:
         worker = None
         if self.host is not None and self.pid is not None and self.process_started_at is not None:
             worker = Process(host=self.host, pid=self.pid, started_at=self.process_started_at)
-        return LogWord(state=self.state, reason=self.reason, attempt=self.attempt, worker=worker, logged_at=self.word_at)
+        return LogWord(
+            state=self.state, reason=self.reason, attempt=self.attempt, worker=worker, logged_at=self.word_at
+        )
 
 
 def fold_event(run: RunState, event: Event) -> RunState:

@@ -1,4 +1,4 @@
-"""Questions that cannot do harm: one statement that only reads, on a read-only copy, without files, network or settings.
+"""Questions that cannot do harm: one statement that only reads, of a read-only copy, without files or network.
 
 Two walls. The statement's kind is checked before it runs; and the connection itself has the published file attached
 read-only, external access off, its configuration locked, bounded memory and no spilling to disk.
@@ -22,7 +22,7 @@ from .views import columns_by_view
 MEMORY_LIMIT = "512MB"
 
 _READS = {"SELECT", "MULTI"}
-"""DuckDB's kinds of statements that only read. MULTI is PIVOT; SELECT includes FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE."""
+"""DuckDB's kinds of statements that only read. MULTI is PIVOT; FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE are SELECT."""
 
 _EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\s+(?:analyze\s+)?(?:\([^)]*\)\s*)?", re.I | re.S)
 
@@ -62,21 +62,20 @@ def check(sql: str) -> None:
             return
     if kind not in _READS:
         raise StoreError(
-            f"{kind} is refused: this is a read-only look at the lab, where statements that start with SELECT, FROM, WITH, "
-            "VALUES, PIVOT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN work. Views of your own belong in the lab's views.sql."
+            f"{kind} is refused: this is a read-only look at the lab. Statements that start with SELECT, FROM, WITH, "
+            "VALUES, PIVOT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN work; views of your own belong in the lab's views.sql."
         )
 
 
 def run(
-    con: duckdb.DuckDBPyConnection,
+    cursor: duckdb.DuckDBPyConnection,
     sql: str,
     *,
     timeout: float,
     limit: int | None,
     params: Sequence[Any] | Mapping[str, Any] | None,
 ) -> Result:
-    """Run one checked query on a cursor of its own, so that several threads may ask at once."""
-    cursor = con.cursor()
+    """Run one checked query on a cursor of its own, which is closed after it: several threads may ask at once."""
     late = threading.Event()
 
     def interrupt() -> None:
@@ -112,9 +111,10 @@ def _execute(
     zoned = [i for i, t in enumerate(types) if t == "TIMESTAMP WITH TIME ZONE"]
     if zoned:
         columns = unique(names)
-        listed = ", ".join(f"{_quoted(c)}::timestamp as {_quoted(c)}" if i in zoned else _quoted(c) for i, c in enumerate(columns))
-        body = sql.strip().rstrip(";")
-        cursor.execute(f"select {listed} from (\n{body}\n) as q({', '.join(map(_quoted, columns))})", params)
+        quoted = [_quoted(c) for c in columns]
+        listed = ", ".join(f"{c}::timestamp as {c}" if i in zoned else c for i, c in enumerate(quoted))
+        body = duckdb.extract_statements(sql)[0].query.strip().rstrip(";")
+        cursor.execute(f"select {listed} from (\n{body}\n) as q({', '.join(quoted)})", params)
         names, types = _described(cursor)
     return tuple(types), unique(names)
 
@@ -128,7 +128,9 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-_MISSING = re.compile(r'(?:Table with name|Referenced (?:column|table)|column|table) "?([A-Za-z_][\w.]*)"? (?:does not exist|not found)')
+_MISSING = re.compile(
+    r'(?:Table with name|Referenced (?:column|table)) "?([A-Za-z_][\w.]*)"? (?:does not exist|(?:was )?not found)'
+)
 
 
 def _explained(problem: duckdb.Error) -> str:

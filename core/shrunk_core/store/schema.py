@@ -4,10 +4,10 @@ Base tables hold what the logs say, superseded rows included. The views (`views.
 columns and units are documented in the database itself and stay. There are no migrations: an index that was made by
 another version of this file is thrown away and built again from the logs.
 
-Supersession. A run's log is cut into segments by its `resumed` lines: segment 0 before the first, 1 after it, and so on.
-A resumption from update u takes back every earlier row of a larger update, so a row of segment s at update x stands if
-x <= `last_update` of its segment, the smallest u of all resumptions after it. Rows of one (run, split, update) that were
-evaluated twice on both sides of a resumption are one: the later.
+Supersession. A run's log is cut into segments by its `resumed` lines: segment 0 before the first, 1 after it, and so
+on. A resumption from update u takes back every earlier row of a larger update, so a row of segment s at update x stands
+if x <= `last_update` of its segment, the smallest u of all resumptions after it. Evaluations of one run, split and
+update on both sides of a resumption are one row: the later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import dataclasses
 import hashlib
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -37,7 +39,7 @@ NEVER_CUT = 2**63 - 1
 """`last_update` of a segment that no resumption follows."""
 
 _TYPES = {int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bool: "BOOLEAN", tuple[str, ...]: "VARCHAR[]"}
-_FLOPS_TYPE = "HUGEINT"
+FLOPS_TYPE = "HUGEINT"
 """FLOPs are exact integers; a day of one large GPU passes 2**63."""
 
 
@@ -58,6 +60,7 @@ def _sql_type(annotation: Any) -> str:
     return _TYPES[annotation]
 
 
+@cache
 def spec_columns() -> tuple[SpecColumn, ...]:
     """Every setting of the four specs, in their order. A field's name is its column's; on a collision the later spec's
     column is prefixed with its section: `vocab_size` is the model's V, `tokenizer_vocab_size` the tokenizer's."""
@@ -77,24 +80,30 @@ COSTS = ("num_params", "embedding_params", "flops_paper", "flops_hoffmann", "flo
 """The keys of `costs` in a spec.json; the FLOPs are of one sequence."""
 
 
-def _columns(pairs: list[tuple[str, str]]) -> str:
+def _columns(pairs: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f'"{name}" {sql_type}' for name, sql_type in pairs)
 
 
-def _cost_columns() -> list[tuple[str, str]]:
-    return [(name, _FLOPS_TYPE if name.startswith("flops") else "BIGINT") for name in COSTS]
+@cache
+def run_spec_columns() -> tuple[tuple[str, str], ...]:
+    """Columns of `raw.run_specs`: what a spec.json says, flat."""
+    out = [("run_id", "VARCHAR"), ("name", "VARCHAR"), ("grid", "VARCHAR"), ("seed", "BIGINT")]
+    out += [(n, "VARCHAR") for n in ("corpus_fingerprint", "tokenizer_fingerprint", "evaluation_id")]
+    out += [(name, FLOPS_TYPE if name.startswith("flops") else "BIGINT") for name in COSTS]
+    return (*out, *((c.name, c.sql_type) for c in spec_columns()))
 
 
 def _state_columns() -> list[tuple[str, str]]:
     hints = typing.get_type_hints(RunState)
-    return [(f.name, _FLOPS_TYPE if f.name == "flops" else _sql_type(hints[f.name])) for f in dataclasses.fields(RunState)]
+    names = [f.name for f in dataclasses.fields(RunState)]
+    return [(name, FLOPS_TYPE if name == "flops" else _sql_type(hints[name])) for name in names]
 
 
 STEP_FIELDS: tuple[tuple[str, str], ...] = (
     ("attempt", "BIGINT"),
     ("update", "BIGINT"),
     ("tokens", "BIGINT"),
-    ("flops", _FLOPS_TYPE),
+    ("flops", FLOPS_TYPE),
     ("loss", "DOUBLE"),
     ("learning_rate", "DOUBLE"),
     ("grad_norm", "DOUBLE"),
@@ -105,7 +114,7 @@ EVALUATION_FIELDS: tuple[tuple[str, str], ...] = (
     ("attempt", "BIGINT"),
     ("update", "BIGINT"),
     ("tokens", "BIGINT"),
-    ("flops", _FLOPS_TYPE),
+    ("flops", FLOPS_TYPE),
     ("split", "VARCHAR"),
     ("evaluation_id", "VARCHAR"),
     ("loss", "DOUBLE"),
@@ -122,8 +131,6 @@ _ROW = [("run_id", "VARCHAR"), ("seq", "BIGINT"), ("segment", "INTEGER")]
 
 def tables() -> dict[str, str]:
     """Base tables and their columns. `seq` is a line's number in its log from 0; `logged_at` seconds since 1970 UTC."""
-    specs = [("run_id", "VARCHAR"), ("name", "VARCHAR"), ("grid", "VARCHAR"), ("seed", "BIGINT")]
-    specs += [(n, "VARCHAR") for n in ("corpus_fingerprint", "tokenizer_fingerprint", "evaluation_id")]
     return {
         "meta": "version INTEGER, digest VARCHAR, index_id VARCHAR, generation BIGINT",
         # One row a log. stamp: sizes and times of the files as last seen; position: bytes ingested, up to a newline;
@@ -131,7 +138,7 @@ def tables() -> dict[str, str]:
         "logs": "source VARCHAR, stamp VARCHAR, position BIGINT, tail_length BIGINT, tail_digest VARCHAR, "
         "lines BIGINT, problem VARCHAR",
         "segments": "run_id VARCHAR, segment INTEGER, last_update BIGINT",
-        "run_specs": _columns(specs + _cost_columns() + [(c.name, c.sql_type) for c in spec_columns()]),
+        "run_specs": _columns(run_spec_columns()),
         "run_states": _columns(_state_columns()),
         "queue_words": "run_id VARCHAR, state VARCHAR, status VARCHAR, reason VARCHAR, logged_at DOUBLE",
         "steps": _columns(_ROW + list(STEP_FIELDS)),
@@ -153,6 +160,7 @@ def statements() -> list[str]:
     return out
 
 
+@cache
 def digest() -> str:
     """Of the whole DDL and of the versions that we can read: an index with another one is rebuilt."""
     text = "\n".join([*statements(), f"events {VERSION}", f"specs {SPEC_VERSION}"])

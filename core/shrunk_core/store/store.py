@@ -74,13 +74,17 @@ class Store:
         A copy that is missing, or that somebody has written to, is replaced at once. StoreError when the disk or the
         index fails: what was published stays readable, and the next refresh goes on where this one stood.
         """
+        return self._refresh(force=force, anew=False)
+
+    def _refresh(self, *, force: bool, anew: bool) -> RefreshReport:
+        """`anew`: publish even what is published already, because the copy cannot be used."""
         began = time.perf_counter()
         try:
             with self._lock() as held:
                 if not held:
                     return _report(began, busy=True)
                 lines, index_id, generation, left_out = self._ingest()
-                published, pending, view_problems = self._publish(index_id, generation, force)
+                published, pending, view_problems = self._publish(index_id, generation, force, anew)
         except (OSError, duckdb.Error) as problem:
             raise StoreError(_explained(self.lab, problem)) from problem
         found = [Problem(source=source, message=message) for source, message in left_out]
@@ -114,8 +118,7 @@ class Store:
             lines = Ingest(con, self.lab).run()
             left_out = problems(con)
             index_id, generation = con.execute("select index_id, generation from raw.meta").fetchall()[0]
-            if lines:
-                con.execute("checkpoint")
+            con.execute("checkpoint")
         finally:
             con.close()
         return lines, index_id, generation, left_out
@@ -128,24 +131,27 @@ class Store:
                 return con
             con.close()
         except duckdb.Error as problem:
-            if "lock" in str(problem) or isinstance(problem, duckdb.OutOfMemoryException):
-                raise
+            if "Could not set lock" in str(problem):
+                raise  # open in another program: not ours to throw away
         for path in (self._index, self._index.with_name(self._index.name + ".wal")):
             path.unlink(missing_ok=True)
         con = _connect(self._index)
         schema.create(con, index_id=uuid.uuid4().hex)
         return con
 
-    def _publish(self, index_id: str, generation: int, force: bool) -> tuple[bool, float, tuple[str, ...]]:
+    def _publish(self, index_id: str, generation: int, force: bool, anew: bool) -> tuple[bool, float, tuple[str, ...]]:
         """Publish if something is new and it is time: (published, seconds until it may be, problems of views.sql)."""
         copy = publish.current(self.lab)
         known = publish.manifest(copy) if copy else None
-        if copy and known and publish.is_intact(copy, known):
-            current = (known.index_id, known.generation, known.views_stamp)
-            wait = 0.0 if force else publish.wait(copy, known)
-            if current == (index_id, generation, views_file.stamp(self.lab)) or wait > 0:
+        if copy and known and publish.is_intact(copy, known) and not anew:
+            is_new = (known.index_id, known.generation, known.views_stamp) != (
+                index_id,
+                generation,
+                views_file.stamp(self.lab),
+            )
+            pending = publish.wait(copy, known) if is_new and not force else 0.0
+            if not is_new or pending > 0:
                 publish.remove_old(self.lab)
-                pending = 0.0 if current[:2] == (index_id, generation) else wait
                 return False, pending, known.views_problems
         made = publish.publish(self.lab, self._index, index_id, generation)
         publish.remove_old(self.lab)
@@ -161,14 +167,14 @@ class Store:
         limit: int | None = None,
         params: Sequence[Any] | Mapping[str, Any] | None = None,
     ) -> Result:
-        """Answer one reading statement from the published copy (of which a first one is made if there is none).
+        """Answer one reading statement from the published copy; a first one is made if there is none.
 
-        timeout: seconds; limit: most rows to fetch, with `Result.truncated` if there were more; params: for `?`, `$1` or
-        `$name`. StoreError with DuckDB's own message and a hint for everything that goes wrong, and for statements that
-        are several, or write, or reach outside the lab.
+        timeout: seconds; limit: most rows to fetch, with `Result.truncated` if there were more; params: for `?` (a
+        sequence) or `$name` (a mapping). StoreError with DuckDB's own message and a hint for everything that goes
+        wrong, and for statements that are several, or write, or reach outside the lab.
         """
         sandbox.check(sql)
-        return sandbox.run(self._connection(), sql, timeout=timeout, limit=limit, params=params)
+        return sandbox.run(self._cursor(), sql, timeout=timeout, limit=limit, params=params)
 
     def close(self) -> None:
         """Let go of the published copy. The store may be used again; it opens what it needs."""
@@ -177,8 +183,8 @@ class Store:
                 self._reader.close()
             self._reader = self._reading = None
 
-    def _connection(self) -> duckdb.DuckDBPyConnection:
-        """A connection to the copy that is published now, opened again after each publication."""
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor on the copy that is published now. A copy that cannot be opened is replaced."""
         with self._guard:
             copy = publish.current(self.lab)
             known = publish.manifest(copy) if copy else None
@@ -188,19 +194,26 @@ class Store:
             if copy is None:
                 raise StoreError(f"nothing is published in {self.lab} yet and another process is refreshing; try again")
             if self._reader is None or copy != self._reading:
-                try:
-                    reader = sandbox.connect(copy)
-                except duckdb.Error as problem:
-                    raise StoreError(f"{copy} cannot be opened: {problem}") from None
+                reader = self._open_reader(copy)
                 if self._reader is not None:
                     self._reader.close()
-                self._reader, self._reading = reader, copy
-            return self._reader
+                self._reader, self._reading = reader, publish.current(self.lab)
+            return self._reader.cursor()
+
+    def _open_reader(self, copy: Path) -> duckdb.DuckDBPyConnection:
+        try:
+            return sandbox.connect(copy)
+        except duckdb.Error:  # a stranger holds it for writing, or it was replaced at this moment
+            self._refresh(force=True, anew=publish.current(self.lab) == copy)
+        try:
+            return sandbox.connect(publish.current(self.lab) or copy)
+        except duckdb.Error as problem:
+            raise StoreError(f"{publish.link(self.lab)} cannot be opened: {problem}") from None
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
-    """Few threads, since trainings run beside us; a storage version that older clients read."""
-    config = {"storage_compatibility_version": schema.STORAGE_VERSION, "threads": "2"}
+    """Few threads and little memory, since trainings run beside us; a storage version that older clients read."""
+    config = {"storage_compatibility_version": schema.STORAGE_VERSION, "threads": "2", "memory_limit": "1GB"}
     return duckdb.connect(str(path), config=config)
 
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from ..record.status import STATUSES
 from .schema import spec_columns
+
+COUNTINGS = ("paper", "hoffmann", "kaplan", "executed")
+"""The ways to count FLOPs, by name."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def _time(seconds: str) -> str:
 _STANDING = "join raw.segments g on g.run_id = r.run_id and g.segment = r.segment where r.update <= g.last_update"
 """Only rows that no later resumption took back; the row is `r`."""
 
+_EVALUATION_SET = "Digest of split, corpus, tokenizer, rows, mask set and padding rule."
 _RUN_ID = Column("run_id", "r.run_id", "The run: 12 hex digits of a digest of everything that can change its numbers.")
 _COUNTING = Column("flops_counting", "'paper'", "The counting that `flops` is in: always paper.")
 _ATTEMPT = Column("attempt", "r.attempt", "The worker that wrote this row, counted from 1.")
@@ -82,7 +87,7 @@ def _evaluations() -> View:
         "One row an evaluation: a run, an update and a split. Losses compare within one evaluation_id only.",
         (
             _RUN_ID,
-            Column("evaluation_id", "r.evaluation_id", "Digest of validation split, tokenizer, mask set and padding rule."),
+            Column("evaluation_id", "r.evaluation_id", _EVALUATION_SET),
             Column("update", "r.update", "Updates done by the weights that were evaluated."),
             Column("tokens", "r.tokens", "Training tokens those weights had seen."),
             Column("flops", "r.flops", "FLOPs spent on those weights, counting paper."),
@@ -107,12 +112,12 @@ def _evaluations() -> View:
 def _events() -> View:
     return View(
         "events",
-        "Everything else that happened, in runs and in the lab: starts, crashes survived, checkpoints, queueing. Steps and "
-        "evaluations have views of their own. Checkpoints and notes that a resumption took back are hidden.",
+        "Everything else that happened, in runs and in the lab: starts, crashes survived, checkpoints, queueing. Steps "
+        "and evaluations have views of their own. Checkpoints and notes that a resumption took back are hidden.",
         (
             Column("run_id", "r.run_id", "The run it is about; NULL for the lab as a whole."),
             Column("logged_at", _LOGGED.sql, _LOGGED.comment),
-            Column("kind", "r.kind", "What happened: started, resumed, checkpoint-saved, left, finished, run-queued ..."),
+            Column("kind", "r.kind", "What happened: started, resumed, checkpoint-saved, finished, run-queued ..."),
             Column("attempt", "r.attempt", "The worker that wrote it, counted from 1; NULL in journals."),
             Column("update", "r.update", "Updates done at that moment; NULL where none applies."),
             Column("message", "r.message", "The event's message or reason; empty where it has none."),
@@ -128,6 +133,7 @@ def _events() -> View:
 def _runs() -> View:
     settings = tuple(Column(c.name, f's."{c.name}"', c.comment) for c in spec_columns())
     a_sequence = "FLOPs of one sequence, forward and backward, counting "
+    sequences = "s.batch_size * s.updates"
     live = "coalesce(t.{0}, 0)"
     return View(
         "runs",
@@ -135,20 +141,24 @@ def _runs() -> View:
         "setting of the same name in two sections has the later section as its prefix.",
         (
             Column("run_id", "s.run_id", _RUN_ID.comment),
-            Column("grid", "s.grid", "The grid that gave birth to the run; all grids that hold it are in the view grids."),
+            Column("grid", "s.grid", "The grid that gave birth to the run; all its grids are in the view grids."),
             Column("name", "s.name", "What people call it within its grid."),
-            Column("status", "coalesce(t.status, 'stopped')", "queued, running, paused, finished, failed, stopped, cancelled."),
+            Column("status", "coalesce(t.status, 'stopped')", f"One of {', '.join(STATUSES)}."),
             Column("status_reason", "coalesce(t.status_reason, '')", "Why, where the status alone does not say."),
             Column("seed", "s.seed", "Seed of weights, order and training masks."),
             *settings,
             Column("num_params", "s.num_params", "Parameters, embeddings included."),
             Column("embedding_params", "s.embedding_params", "Parameters of token, position and type embeddings."),
-            Column("flops_counting", "'paper'", "The counting of flops, flops_per_sequence and flops_total: always paper."),
+            Column("flops_counting", "'paper'", "Of flops, flops_per_sequence and flops_total: always paper."),
             Column("flops_per_sequence", "s.flops_paper", a_sequence + "paper."),
-            Column("flops_total", "s.flops_paper * s.batch_size * s.updates", "FLOPs of the whole run, counting paper."),
-            *(Column(f"flops_{c}", f"s.flops_{c}", f"{a_sequence}{c}.") for c in ("paper", "hoffmann", "kaplan", "executed")),
-            Column("evaluation_id", "s.evaluation_id", "Digest of validation split, tokenizer, mask set and padding rule."),
-            Column("unigram_loss", "coalesce(e.unigram_loss, t.unigram_loss)", "Nats of the unigram on the validation tokens."),
+            Column("flops_total", f"s.flops_paper * {sequences}", "FLOPs of the whole budget, counting paper."),
+            *(Column(f"flops_{c}", f"s.flops_{c}", f"{a_sequence}{c}.") for c in COUNTINGS),
+            Column("evaluation_id", "s.evaluation_id", _EVALUATION_SET),
+            Column(
+                "unigram_loss",
+                "coalesce(e.unigram_loss, t.unigram_loss)",
+                "Nats of the unigram on its validation tokens.",
+            ),
             Column("best_loss", "e.best_loss", "Lowest validation loss that stands, nats."),
             Column("best_perplexity", "exp(e.best_loss)", "exp(best_loss)."),
             Column("final_loss", "f.loss", "Validation loss at the last update of the budget, nats; NULL before."),
@@ -157,8 +167,8 @@ def _runs() -> View:
             Column(
                 "seconds",
                 "t.seconds_before + greatest(0, t.last_logged_at - t.attempt_started_at)",
-                "Wall seconds summed over attempts, each from its first event to its last; waiting is not in it, updates "
-                "that a crash took back are.",
+                "Wall seconds summed over attempts, each from its first event to its last: without waiting, with the "
+                "updates that a crash took back.",
             ),
             Column("best_update", "e.best_update", "Update of best_loss."),
             Column("final_perplexity", "exp(f.loss)", "exp(final_loss)."),
@@ -172,10 +182,10 @@ def _runs() -> View:
             Column("tokens_per_second", "t.tokens_per_second", "Throughput of the last step, tokens/s."),
             Column("attempts", live.format("attempt"), "Workers that have taken it up so far."),
             Column("host", "t.host", "Host of the last worker."),
-            Column("device_used", "t.device", "Device of the last worker, where `device` is what was asked."),
+            Column("device_used", "t.device", "Device of the last worker; `device` is what was asked."),
             Column("device_name", "t.device_name", "Model of that device."),
             Column("threads", "t.threads", "CPU threads of the last worker."),
-            Column("micro_batch_used", "t.micro_batch", "Sequences computed at once, where `micro_batch` is what was asked."),
+            Column("micro_batch_used", "t.micro_batch", "Sequences computed at once; `micro_batch` is what was asked."),
             Column("torch_version", "t.torch_version", "Of the last worker."),
             Column("shrunk_version", "t.shrunk_version", "Of the last worker."),
             Column("corpus_fingerprint", "s.corpus_fingerprint", "Its row in corpora."),
@@ -208,7 +218,7 @@ def _grids() -> View:
     )
     return View(
         "grids",
-        "One row a grid and a run of it: a run may belong to several grids. Of a grid handed over twice, its last word.",
+        "One row a grid and a run of it: a run may belong to several grids. Of one handed over twice, the last time.",
         (
             Column("grid", "r.grid", "Name of the grid."),
             Column("run_id", "r.run_id", _RUN_ID.comment),

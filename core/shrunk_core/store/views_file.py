@@ -10,7 +10,8 @@ import duckdb
 from .views import views
 
 _ALLOWED = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:create\s+(?:or\s+replace\s+)?(?:view|macro|function)\b|comment\s+on\b)", re.I | re.S
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:create\s+(?:or\s+replace\s+)?(?:view|macro|function)\b|comment\s+on\b)",
+    re.I | re.S,
 )
 
 
@@ -30,8 +31,8 @@ def stamp(lab: Path) -> str:
 def apply(lab: Path, copy: Path) -> tuple[str, ...]:
     """Run the statements of `views.sql` in a copy; return one message for each that did not work.
 
-    Only views, macros and comments: a table would be lost at the next publication, and it would be no index of the logs.
-    Our own views cannot be replaced. One broken statement does not keep the others out.
+    Only views, macros and comments: a table would be lost at the next publication, and be no index of the logs. Our
+    own views cannot be replaced. One broken statement does not keep the others out.
     """
     try:
         text = path(lab).read_text()
@@ -77,9 +78,9 @@ def _apply_one(con: duckdb.DuckDBPyConnection, sql: str, ours: dict[str, tuple[s
 
 def _definitions(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
     """Our views as they are in the copy: name -> definition and comment."""
-    names = [view.name for view in views()]
-    query = "select view_name, sql, comment from duckdb_views() where schema_name = 'main' and list_contains(?, view_name)"
-    return {name: (sql, comment) for name, sql, comment in con.execute(query, [names]).fetchall()}
+    names = {view.name for view in views()}
+    query = "select view_name, sql, comment from duckdb_views() where schema_name = 'main'"
+    return {name: (sql, comment) for name, sql, comment in con.execute(query).fetchall() if name in names}
 
 
 def _first_lines(problem: duckdb.Error) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import _foreach_mul_ as foreach_mul_  # pyright: ignore[reportPrivateImportUsage]
+from torch import _foreach_norm as foreach_norm  # pyright: ignore[reportPrivateImportUsage]
 from torch import nn
 
 from ..config.spec import TrainSpec
@@ -58,7 +60,7 @@ def make_optimizer(model: nn.Module, train: TrainSpec) -> torch.optim.AdamW:
 def clip_gradients(model: nn.Module, clip_norm: float) -> torch.Tensor:
     """The norm of all gradients together (a tensor, not read), after scaling them down to `clip_norm` where it is set."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    norm = torch.linalg.vector_norm(torch.stack(foreach_norm(gradients)))
     if clip_norm:
-        torch._foreach_mul_(gradients, torch.clamp(clip_norm / (norm + 1e-6), max=1.0))
+        foreach_mul_(gradients, torch.clamp(clip_norm / (norm + 1e-6), max=1.0))
     return norm

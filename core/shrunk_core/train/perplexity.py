@@ -44,9 +44,7 @@ def unigram_log_probabilities(counts: np.ndarray, rows: PackedRows, padding_in_l
         return np.log(weights / weights.sum())
 
 
-def unigram_cross_entropy(
-    rows: PackedRows, unigram: np.ndarray, *, evaluation_id: str, padding_in_loss: bool
-) -> float:
+def unigram_cross_entropy(rows: PackedRows, unigram: np.ndarray, *, evaluation_id: str, padding_in_loss: bool) -> float:
     """Mean of -log p of the unigram over the tokens that `evaluate` scores, in nats; needs no model."""
     total, count = 0.0, 0
     for ids, _, scored in _batches(rows, evaluation_id, padding_in_loss, EVALUATION_BLOCK):

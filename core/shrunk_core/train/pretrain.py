@@ -79,9 +79,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, spec.train)
         self.progress = checkpoint.Progress()
         self._order = RowOrder(len(language.train), spec.seed)
-        self._unigram = unigram_log_probabilities(
-            language.unigram_counts, language.train, spec.train.padding_in_loss
-        )
+        self._unigram = unigram_log_probabilities(language.unigram_counts, language.train, spec.train.padding_in_loss)
         self._flops = flops_per_sequence(spec.model, spec.train.sequence_length, "paper", spec.train.mask_share)
         self._saved = 0
         self._unreported: list[tuple[int, torch.Tensor, float, torch.Tensor]] = []
@@ -115,7 +113,11 @@ class Trainer:
         checkpoint_every = train.checkpoint_every or evaluate_every
         while True:
             update = self.progress.update
-            if update and self.progress.evaluated < update and (update % evaluate_every == 0 or update == train.updates):
+            if (
+                update
+                and self.progress.evaluated < update
+                and (update % evaluate_every == 0 or update == train.updates)
+            ):
                 result = self._evaluate(self.language.validation, self.spec.evaluation_id)
                 if result is None:
                     yield from self._leave()

@@ -16,6 +16,7 @@ from ..record.rundir import REQUESTS
 CHECK_SECONDS = 0.05
 """Requests are looked for at most this often: often enough for people, too seldom to be measured."""
 
+
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """How this attempt computes. Kept from the first attempt on resume, because it can change the last bits."""

@@ -1,0 +1,100 @@
+"""The root command. Modules of commands are imported when their command runs, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import typer
+from shrunk_core import __version__
+from shrunk_core.errors import ShrunkError
+from typer.core import TyperCommand, TyperGroup
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name: (module and function, the line in --help)
+    "demo": ("demo:demo", "The whole job on the embedded corpus: shrink, train a grid, plot loss against FLOPs."),
+    "init": ("lab:init", "Make a new lab."),
+    "plan": ("grid:plan", "What a grid file would train: shapes, costs, what exists, what is impossible."),
+    "run": ("grid:run", "Train what is missing of a grid, and follow it."),
+    "status": ("runs:status", "Where runs stand: queue, progress, loss, speed, time left."),
+    "attach": ("runs:attach", "Follow what the lab's supervisor runs now."),
+    "stop": ("runs:stop", "Stop runs or grids, each with a checkpoint."),
+    "show": ("runs:show", "One run: settings, results, where its files are."),
+    "logs": ("runs:logs", "A run's events and its worker's output."),
+    "plot": ("plot:plot", "Loss curves, or loss against FLOPs, tokens or parameters, in the terminal."),
+    "sql": ("sql:sql", "Ask the lab's database, read-only, at any moment."),
+    "fit": ("analysis:fit", "Fit a power law to the lab's runs, with intervals, or say why it cannot be told."),
+    "cost": ("cost:cost", "Parameters and FLOPs of one shape in all countings."),
+    "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands from the table above and imports a command's module only when it is really asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is None or command is None:
+            return name, command, rest
+        return name, load(name), rest
+
+
+def load(name: str) -> Any:
+    """The real command behind a name."""
+    module, function = COMMANDS[name][0].split(":")
+    body = getattr(importlib.import_module(f"shrunk_tui.cli.{module}"), function)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(body)
+    return typer.main.get_command(app)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: shrunk demo. The lab is --lab DIR, else $SHRUNK_LAB, else the nearest folder with a shrunk.toml. "
+    "Exit codes: 0 done, 1 the work failed, 2 usage or configuration, 3 busy, 130 interrupted.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"shrunk-tui {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Shrink a language, train a grid of tiny language models on it, read scaling laws off plots in the terminal."""
+
+
+def main() -> None:
+    """Entry point of `shrunk`: runs a command and turns every known error into one message and an exit code."""
+    try:
+        app()
+    except ShrunkError as problem:
+        print(f"shrunk: {problem}", file=sys.stderr)
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `shrunk ... | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

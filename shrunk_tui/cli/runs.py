@@ -1,0 +1,212 @@
+"""`shrunk status`, `attach`, `stop`, `show`, `logs`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from shrunk_core.config.lab import find_lab
+from shrunk_core.engine.client import stop as stop_runs
+from shrunk_core.engine.desk import Desk
+from shrunk_core.engine.standing import Standing, Watch
+from shrunk_core.errors import PlanError
+from shrunk_core.record.eventlog import read_new
+from shrunk_core.record.rundir import RunDir, SpecFile, read_spec, run_dirs
+
+from ..format import count, duration, number
+from .follow import Followed, follow
+from .output import Format, FormatOption, LabOption, print_object, print_rows, say
+
+STATUS_COLUMNS = (
+    "run_id", "grid", "name", "status", "update", "updates", "loss", "tokens_per_second", "seconds_left", "reason",
+)  # fmt: skip
+
+
+def choose(lab: Path, wanted: list[str]) -> list[SpecFile]:
+    """Runs by id, unique beginning of an id, run name or grid name; all of them when nothing is named."""
+    specs = [read_spec(r) for r in run_dirs(lab)]
+    if not wanted:
+        return specs
+    chosen: dict[str, SpecFile] = {}
+    for word in wanted:
+        hits = [s for s in specs if word in (s.run_id, s.grid, s.name)] or [
+            s for s in specs if len(word) >= 3 and s.run_id.startswith(word)
+        ]
+        if not hits:
+            raise PlanError(f"no run or grid `{word}` in {lab}; `shrunk status` lists them")
+        chosen |= {s.run_id: s for s in hits}
+    return list(chosen.values())
+
+
+def choose_one(lab: Path, word: str) -> SpecFile:
+    """The one run a word means. PlanError when it means several."""
+    hits = choose(lab, [word])
+    if len(hits) > 1:
+        raise PlanError(f"`{word}` means {len(hits)} runs ({', '.join(h.run_id for h in hits[:5])} ...); name one")
+    return hits[0]
+
+
+def status_row(spec: SpecFile, standing: Standing, now: float) -> dict[str, Any]:
+    """One row of `shrunk status`."""
+    train = spec.spec.train
+    state = standing.status(now)
+    left = None
+    if state.status == "running" and standing.tokens_per_second:
+        slots = train.batch_size * train.sequence_length
+        left = round((train.updates - standing.update) * slots / standing.tokens_per_second, 1)
+    return {
+        "run_id": spec.run_id,
+        "grid": spec.grid,
+        "name": spec.name,
+        "status": state.status,
+        "update": standing.update,
+        "updates": train.updates,
+        "loss": standing.evaluated.loss if standing.evaluated else standing.loss,
+        "tokens_per_second": standing.tokens_per_second if state.status == "running" else None,
+        "seconds_left": left,
+        "reason": state.reason,
+    }
+
+
+def status(
+    runs: Annotated[list[str] | None, typer.Argument(help="Runs or grids; all when none is named.")] = None,
+    lab: LabOption = None,
+    how: FormatOption = Format.table,
+) -> None:
+    """Where runs stand. `loss` is the last validation loss, or the training loss before the first evaluation.
+
+    Example: shrunk status "width by depth" --format json
+    """
+    folder = find_lab(lab)
+    watch = Watch(folder)
+    watch.look()
+    rows = [status_row(s, watch.standings.get(s.run_id, Standing()), time.time()) for s in choose(folder, runs or [])]
+    columns = [c for c in STATUS_COLUMNS if c != "reason" or any(r["reason"] for r in rows)]
+    print_rows(rows, STATUS_COLUMNS, how,
+               {"loss": lambda v: number(v, 5), "tokens_per_second": count, "seconds_left": duration}, columns)  # fmt: skip
+    say(
+        "a supervisor serves this lab" if Desk(folder).serving() else "no supervisor runs; `shrunk run GRID` starts one"
+    )
+
+
+def attach(lab: LabOption = None) -> None:
+    """Follow the runs that are queued or running. Ctrl-C or `d` leaves; training goes on.
+
+    Example: shrunk attach --lab mylab
+    """
+    folder = find_lab(lab)
+    watch = Watch(folder)
+    watch.look()
+    live = [s for s in choose(folder, []) if watch.status(s.run_id).status in ("queued", "running")]
+    if not live:
+        say("nothing is queued or running")
+        return
+    runs = [Followed(run_id=s.run_id, name=s.name, updates=s.spec.train.updates) for s in live]
+    outcome = follow(folder, runs, can_stop=False)
+    say("detached; training goes on" if outcome.how == "detached" else "nothing is queued or running any more")
+
+
+def stop(
+    runs: Annotated[list[str], typer.Argument(help="Runs or grids.")],
+    lab: LabOption = None,
+) -> None:
+    """Stop runs: queued ones leave the queue, running ones leave at the next micro-batch with a checkpoint.
+
+    `shrunk run` on the same grid goes on from there. Example: shrunk stop "width by depth"
+    """
+    folder = find_lab(lab)
+    chosen = {s.run_id: s for s in choose(folder, runs)}
+    stopped = stop_runs(folder, list(chosen))
+    for run_id in stopped:
+        print(f"stopping {run_id} {chosen[run_id].name}")
+    if not stopped:
+        say("none of them is queued or running")
+
+
+def show(
+    run: Annotated[str, typer.Argument(help="A run's id (or its beginning), or its name.")],
+    lab: LabOption = None,
+    how: FormatOption = Format.table,
+) -> None:
+    """One run: status, costs, every setting, last results, folder. Example: shrunk show 3f2a --format json"""
+    folder = find_lab(lab)
+    spec = choose_one(folder, run)
+    watch = Watch(folder, {spec.run_id})
+    watch.look()
+    standing = watch.standings.get(spec.run_id, Standing())
+    row = status_row(spec, standing, time.time())
+    evaluated = standing.evaluated
+    result = None
+    if evaluated is not None:
+        result = {
+            "validation_loss": evaluated.loss,
+            "validation_stderr": evaluated.loss_stderr,
+            "unigram_loss": evaluated.unigram_loss,
+            "num_masked_tokens": evaluated.num_masked_tokens,
+            "num_sequences": evaluated.num_sequences,
+            "at_update": evaluated.update,
+        }
+    settings = {
+        name: {k: getattr(part, k) for k in part.__dataclass_fields__}
+        for name in ("model", "train", "corpus", "tokenizer")
+        for part in (getattr(spec.spec, name),)
+    }
+    identity = {
+        "seed": spec.spec.seed,
+        "evaluation_id": spec.spec.evaluation_id,
+        "corpus_fingerprint": spec.spec.corpus_fingerprint,
+        "tokenizer_fingerprint": spec.spec.tokenizer_fingerprint,
+        "folder": str(folder / "runs" / spec.run_id),
+    }
+    if how is Format.json:
+        print_object({**row, **identity, "result": result, "costs": spec.costs, **settings}, how)
+        return
+    flat = {**row, **identity, **(result or {}), **spec.costs}
+    flat |= {f"{section}.{k}": v for section, table in settings.items() for k, v in table.items()}
+    print_object({k: v for k, v in flat.items() if v not in (None, "")}, how)
+
+
+def logs(
+    run: Annotated[str, typer.Argument(help="A run's id (or its beginning), or its name.")],
+    lab: LabOption = None,
+    follow_it: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Every update too, not only what happened between them.")
+    ] = False,
+) -> None:
+    """A run's events, one JSON line each as they are on disk, and the last lines of its worker's output on stderr.
+
+    Example: shrunk logs 3f2a -f
+    """
+    folder = find_lab(lab)
+    spec = choose_one(folder, run)
+    where = RunDir(folder / "runs" / spec.run_id)
+    offset, watch = 0, Watch(folder, {spec.run_id})
+    while True:
+        watch.look()
+        going = watch.status(spec.run_id).status in ("queued", "running")
+        lines, offset = read_new(where.events_file, offset)
+        for line in lines:
+            if steps or b'"kind":"step"' not in line:
+                print(_compact(line), flush=True)
+        if not (follow_it and going):
+            break
+        time.sleep(0.3)
+    if where.worker_log.exists() and (tail := where.worker_log.read_text(errors="replace").splitlines()[-15:]):
+        say(f"--- {where.worker_log}")
+        print("\n".join(tail), file=sys.stderr)
+
+
+def _compact(line: bytes) -> str:
+    """A log line with its time readable and first."""
+    try:
+        body = json.loads(line)
+    except ValueError:
+        return line.decode(errors="replace")
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(body.pop("logged_at", 0)))
+    body.pop("v", None)
+    return json.dumps({"logged_at": stamp, "kind": body.pop("kind", "?"), **dict(sorted(body.items()))})
