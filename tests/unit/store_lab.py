@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from shrunk_core.config.language_spec import CorpusSpec, TokenizerSpec
 from shrunk_core.config.spec import ModelSpec, RunSpec, TrainSpec
@@ -22,7 +23,7 @@ COSTS = {
 }
 
 
-def spec(seed: int = 0, **model: int) -> RunSpec:
+def spec(seed: int = 0, **model: Any) -> RunSpec:
     return RunSpec(
         model=ModelSpec(**model),
         corpus=CorpusSpec(sources=("embedded:kjv",)),
@@ -34,7 +35,7 @@ def spec(seed: int = 0, **model: int) -> RunSpec:
     )
 
 
-def born(lab: Path, seed: int = 0, name: str = "run", grid: str = "grid", **model: int) -> RunDir:
+def born(lab: Path, seed: int = 0, name: str = "run", grid: str = "grid", **model: Any) -> RunDir:
     """A run with its spec and no log."""
     return write_spec(lab, spec(seed, **model), name=name, grid=grid, costs=COSTS)
 

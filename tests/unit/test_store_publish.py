@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import time
 
 import duckdb
@@ -105,8 +106,6 @@ def test_whatever_is_deleted_comes_back(lab, what):
     if what == "file":
         (lab / "lab.duckdb").write_text("not ours")
     if what in ("folder", "all"):
-        import shutil
-
         shutil.rmtree(lab / ".shrunk" / "published")
     if what in ("index", "all"):
         (lab / ".shrunk" / "index.duckdb").unlink()

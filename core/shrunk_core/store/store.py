@@ -213,8 +213,10 @@ class Store:
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     """Few threads and little memory, since trainings run beside us; a storage version that older clients read."""
-    config = {"storage_compatibility_version": schema.STORAGE_VERSION, "threads": "2", "memory_limit": "1GB"}
-    return duckdb.connect(str(path), config=config)
+    version = schema.STORAGE_VERSION
+    return duckdb.connect(
+        str(path), config={"storage_compatibility_version": version, "threads": "2", "memory_limit": "1GB"}
+    )
 
 
 def _report(

@@ -143,7 +143,7 @@ def _runs() -> View:
             Column("run_id", "s.run_id", _RUN_ID.comment),
             Column("grid", "s.grid", "The grid that gave birth to the run; all its grids are in the view grids."),
             Column("name", "s.name", "What people call it within its grid."),
-            Column("status", "coalesce(t.status, 'stopped')", f"One of {', '.join(STATUSES)}."),
+            Column("status", "coalesce(t.status, 'stopped')", f"As of the last refresh: {', '.join(STATUSES)}."),
             Column("status_reason", "coalesce(t.status_reason, '')", "Why, where the status alone does not say."),
             Column("seed", "s.seed", "Seed of weights, order and training masks."),
             *settings,
