@@ -26,6 +26,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("plot:plot", "Loss curves, or loss against FLOPs, tokens or parameters, in the terminal."),
     "sql": ("sql:sql", "Ask the lab's database, read-only, at any moment."),
     "fit": ("analysis:fit", "Fit a power law to the lab's runs, with intervals, or say why it cannot be told."),
+    "frontier": ("analysis:frontier", "The compute-optimal points of learning curves."),
+    "icer": ("analysis:icer", "What the next unit of quality costs, along one axis or all."),
+    "correlate": ("analysis:correlate", "Does perplexity predict the score? With intervals over runs."),
     "cost": ("cost:cost", "Parameters and FLOPs of one shape in all countings."),
     "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),
 }

@@ -6,6 +6,7 @@ drawn from curves the runs behind it are resampled, because which runs make the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -103,7 +104,7 @@ def fit_points(points: Points, asked: Asked) -> tuple[FitResult, Points]:
         drawn, units = None, None
         if asked.frontier in ("paper", "envelope") and asked.bootstrap and explaining(points, asked)["x"] == "flops":
             drawn, units = resampled(
-                pool.numbers("flops"), pool.numbers(y), pool.labels(), pool.seeds(), asked.frontier,
+                pool.numbers("flops"), pool.numbers(y), pool.labels() or pool.trained(), pool.seeds(), asked.frontier,
                 asked.bootstrap, asked.seed,
             )  # fmt: skip
         result: FitResult = fit_broken(
@@ -115,7 +116,8 @@ def fit_points(points: Points, asked: Asked) -> tuple[FitResult, Points]:
         result = laws.fit(
             asked.form, y=used.numbers(y), runs=labels, seeds=seeds, loss=asked.loss, starts=asked.starts,
             bootstrap=asked.bootstrap, breaks=asked.breaks, irreducible=asked.irreducible,
-            hold_out_largest=asked.hold_out_largest, seed=asked.seed, **columns,
+            hold_out_largest=asked.hold_out_largest, seed=asked.seed, x=columns.get("x"), n=columns.get("n"),
+            d=columns.get("d"), flops=columns.get("flops"),
         )  # fmt: skip
     if dropped:
         result = replace(result, warnings=(*result.warnings, f"the {dropped} highest losses were left out"))
@@ -192,6 +194,6 @@ def against_paper(result: BrokenResult, used: Points) -> tuple[dict[str, Any], l
     free = next((one for one in result.leverage if one.param == "a1"), None)
     text = f"without the first point the lower exponent falls from {held['a1']:.3f} to {without['a1']:.3f} with the break held at"
     text += f" {PUBLISHED_BREAK:.3g} FLOPs"
-    if free is not None and free.x == min(x):
+    if free is not None and math.isclose(free.x, min(x), rel_tol=1e-9):
         text += f", and from {free.value:.3f} to {free.without:.3f} with a free break"
     return found, [*warnings, text]

@@ -33,6 +33,7 @@ class Points:
     described   columns that say how a row's model was made: what a ladder holds still and compares.
     mapped      the names that were mapped in so many words, rather than found by their name.
     own         for the file's own columns that a name stands for: that name.
+    tasks       columns that are scores of a lab's runs on tasks; None where a run has none.
     counting    of `flops`, or "" where the file does not say.
     """
 
@@ -44,6 +45,7 @@ class Points:
     described: tuple[str, ...] = ()
     mapped: frozenset[str] = frozenset()
     own: dict[str, str] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
     counting: str = ""
     evaluation_id: str = ""
 

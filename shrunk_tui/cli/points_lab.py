@@ -63,6 +63,7 @@ def lab_points(
         columns=points.columns,
         cells=cells,
         described=settings,
+        tasks=tuple(tasks),
         counting=counting,
         evaluation_id=points.rows[0]["evaluation_id"],
     )

@@ -42,22 +42,22 @@ def born(lab: Path, seed: int = 0, name: str = "run", grid: str = "grid", **mode
 
 def started(at: float = T0, **other: object) -> Started:
     me = this_process()
-    fields: dict[str, object] = dict(
-        attempt=1,
-        host=me.host,
-        pid=me.pid,
-        process_started_at=me.started_at,
-        device="cpu",
-        device_name="a processor",
-        threads=1,
-        micro_batch=4,
-        torch_version="2",
-        shrunk_version="0",
-        num_params=5_022_274,
-        unigram_loss=5.5,
-        train_tokens=100_000,
-        logged_at=at,
-    )
+    fields: dict[str, object] = {
+        "attempt": 1,
+        "host": me.host,
+        "pid": me.pid,
+        "process_started_at": me.started_at,
+        "device": "cpu",
+        "device_name": "a processor",
+        "threads": 1,
+        "micro_batch": 4,
+        "torch_version": "2",
+        "shrunk_version": "0",
+        "num_params": 5_022_274,
+        "unigram_loss": 5.5,
+        "train_tokens": 100_000,
+        "logged_at": at,
+    }
     return Started(**{**fields, **other})  # type: ignore[arg-type]
 
 
