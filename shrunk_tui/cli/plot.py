@@ -56,7 +56,7 @@ def plot(
     Examples: shrunk plot demo    shrunk plot demo --x updates    shrunk plot RUN --what train --x tokens --log-y
     """
     store = open_store(find_lab(lab))
-    store.refresh()
+    store.refresh(force=True)
     ids = queries.find_runs(store, runs) if runs else queries.runs_table(store).column("run_id")
     if not ids:
         raise PlanError("the lab has no runs yet; `shrunk run GRID` or `shrunk demo` trains some")

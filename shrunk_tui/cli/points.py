@@ -75,10 +75,8 @@ class Points:
     def numbers(self, name: str) -> list[float]:
         """A column of numbers. ConfigError when there is none; DataError names the rows that hold no number."""
         if name not in self.columns:
-            raise ConfigError(
-                f"{self.source} has no `{name}`: map a column to it with --map {name}=COLUMN; "
-                f"columns: {', '.join(self.columns)}"
-            )
+            how = "" if self.cells else f": map a column to it with --map {name}=COLUMN"
+            raise ConfigError(f"{self.source} has no `{name}`{how}. There are: {', '.join(self.columns)}")
         values = self.values(name)
         self._refuse(
             name, [i for i, v in enumerate(values) if isinstance(v, bool) or not isinstance(v, (int, float))], ""
@@ -153,5 +151,5 @@ def pair(text: str, option: str, form: str) -> tuple[str, str]:
 def unknown(option: str, name: str, known: Sequence[str], source: str) -> ConfigError:
     """ConfigError for a name that is not there."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean `{near[0]}`?" if near else ""
-    return ConfigError(f"{option}: {source} has no `{name}`{hint} There are: {', '.join(known)}")
+    hint = f" (did you mean `{near[0]}`?)" if near else ""
+    return ConfigError(f"{option}: {source} has no `{name}`{hint}. There are: {', '.join(known)}")

@@ -99,8 +99,11 @@ def options(points: Points, effect: str) -> tuple[Points, list[str]]:
 
 
 def default_base(columns: Columns, axis: str, free: set[str], costs: Sequence[float]) -> dict[str, Any]:
-    """Of all settings of the other columns the one with the most rungs along the axis; of equals the dearest."""
-    others = [name for name in columns if name != axis and name not in free]
+    """Of all settings of the other columns the one with the most rungs along the axis; of equals the dearest.
+
+    A column that follows from the axis (I = 4 H in every row) cannot be held: it climbs along, and each rung says so.
+    """
+    others = [name for name in columns if name != axis and name not in free and not _follows(columns, name, axis)]
     cells: dict[tuple[Any, ...], list[int]] = {}
     for i in range(len(costs)):
         cells.setdefault(tuple(columns[name][i] for name in others), []).append(i)
@@ -109,8 +112,20 @@ def default_base(columns: Columns, axis: str, free: set[str], costs: Sequence[fl
 
 
 def _axes(columns: Columns, free: set[str]) -> list[str]:
-    """Columns that can climb: numbers with at least two values."""
-    return [name for name, v in columns.items() if name not in free and len(set(v)) > 1 and all(map(_is_number, v))]
+    """Columns that can climb: numbers with at least two values; of columns that always climb together, the first."""
+    found: list[str] = []
+    for name, values in columns.items():
+        if name in free or len(set(values)) < 2 or not all(map(_is_number, values)):
+            continue
+        if not any(_follows(columns, name, one) and _follows(columns, one, name) for one in found):
+            found.append(name)
+    return found
+
+
+def _follows(columns: Columns, name: str, axis: str) -> bool:
+    """Does a column vary, with one value for each value of the axis?"""
+    varies = len(set(columns[name])) > 1
+    return varies and len(set(zip(columns[axis], columns[name], strict=True))) == len(set(columns[axis]))
 
 
 def _is_number(value: Any) -> bool:
@@ -179,7 +194,10 @@ def _row(rung: Rung, run: str, axis: str | None, at: Any, counting: str) -> dict
 
 
 def _costs(points: Points, cost: str) -> list[float]:
-    return points.numbers({"params": "n"}.get(cost, cost))
+    name = {"params": "n"}.get(cost, cost)
+    if points.cells and not points.has(name):
+        raise FitError(f"no run of this lab has a measured {cost}")
+    return points.numbers(name)
 
 
 def _effects(points: Points, effect: str) -> list[float]:

@@ -161,9 +161,8 @@ class Supervisor:
         )
         self.watch.look()
         queued = []
-        held = {job.run_id for job in self.slots.values() if job}
         for run_id in ids:
-            if run_id in self.queue or run_id in held or self.watch.status(run_id).status in ("finished", "running"):
+            if run_id in self.queue or self.watch.status(run_id).status in ("finished", "running"):
                 continue
             self._enqueue(run_id, "submitted")
             queued.append(run_id)
@@ -209,7 +208,8 @@ class Supervisor:
         building = {job.request.name for job in self.slots.values() if job and job.request}
         for slot in [s for s, job in self.slots.items() if job is None]:
             waiting: set[str] = set()
-            for run_id in list(self.queue):
+            held = {job.run_id for job in self.slots.values() if job}
+            for run_id in [r for r in self.queue if r not in held]:  # a worker that has left may not be reaped yet
                 if self._spec(run_id).spec.tokenizer_fingerprint in waiting:
                     continue
                 spec = self._spec(run_id).spec
@@ -282,7 +282,7 @@ class Supervisor:
         self.journal.append(RunReaped(run_id=job.run_id, pid=pid, returncode=code))
         self.watch.look()
         state = self.watch.standings[job.run_id].log.state
-        if state in ("finished", "failed", "left") or self.leaving:
+        if state in ("finished", "failed", "left") or job.run_id in self.queue or self.leaving:
             return
         saved = len(list(run_dir(self.lab, job.run_id).checkpoints.glob("update-*")))
         update = self.watch.standings[job.run_id].update

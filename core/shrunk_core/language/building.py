@@ -4,39 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-
-
-class Lock:
-    """An exclusive lock on a file, released when its process ends, however that happens."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-
-    def take(self, seconds: float) -> bool:
-        """Wait up to `seconds` for the lock; True if it is ours now."""
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    return False
-                time.sleep(0.05)
-
-    def release(self) -> None:
-        os.close(self._fd)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,8 @@ from ..config.language_spec import CorpusSpec, TokenizerSpec
 from ..config.spec import digest, identity
 from ..errors import DataError
 from ..record.events import CorpusBuilt, CorpusProgress, Event, TokenizerBuilt
-from .building import Lock, disk_errors, new_folder
+from ..record.lock import FileLock
+from .building import disk_errors, new_folder
 from .packing import TokenStream
 from .reduce import reduce_language
 from .sources import resolve, source_digests, sources_digest
@@ -152,7 +153,7 @@ def _alone(
     """Run `build` as the only process that builds `folder`, unless it is `built` by then."""
     if built():
         return
-    lock = Lock(folder.parent / f".{folder.name}.lock")
+    lock = FileLock(folder.parent / f".{folder.name}.lock")
     try:
         while not lock.take(seconds=2.0):
             yield from progress("filter", 0, 0, message="another process is building it; waiting", always=True)

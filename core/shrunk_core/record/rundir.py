@@ -123,7 +123,7 @@ def read_spec(run: RunDir) -> SpecFile:
         )
     except FileNotFoundError:
         raise RunError(f"no run {run.run_id}: {run.spec_file} does not exist") from None
-    except (KeyError, TypeError, json.JSONDecodeError) as problem:
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as problem:
         raise RunError(f"{run.spec_file} cannot be read ({problem}); was it written by a newer shrunk-tui?") from None
 
 
