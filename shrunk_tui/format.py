@@ -16,7 +16,9 @@ def count(value: float | None) -> str:
 
 def flops(value: float | None) -> str:
     """FLOPs span too many sizes for letters: 7.57e11."""
-    return "-" if value is None else f"{value:.2e}".replace("e+", "e")
+    if not value:
+        return "-" if value is None else "0"
+    return f"{value:.2e}".replace("e+", "e")
 
 
 def size(num_bytes: float | None) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from shrunk_core.config.lab import init_lab
-from shrunk_tui.cli.app import COMMANDS, app, load
 from typer.testing import CliRunner
+
+from shrunk_tui.cli.app import COMMANDS, app, load
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = {"shrunk_core": ROOT / "core/shrunk_core", "shrunk_tui": ROOT / "shrunk_tui"}

@@ -80,7 +80,9 @@ def write_grid(
 
 def shrunk(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, with pipes."""
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+    )
 
 
 def command(*arguments: str | Path) -> list[str]:

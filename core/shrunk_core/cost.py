@@ -79,9 +79,7 @@ def costs(model: ModelSpec, train: TrainSpec) -> dict[str, int]:
     return {
         "num_params": num_params(model),
         "embedding_params": embedding_params(model),
-        **{
-            f"flops_{c}": flops_per_sequence(model, train.sequence_length, c, train.mask_share) for c in COUNTINGS
-        },
+        **{f"flops_{c}": flops_per_sequence(model, train.sequence_length, c, train.mask_share) for c in COUNTINGS},
     }
 
 

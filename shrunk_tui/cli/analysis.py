@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import Format, FormatOption, LabOption, print_rows, say
+from .output import Format, FormatOption, LabOption, print_object, print_rows, say
 from .sources import CsvOption, MapOption, SetOption, SourceCountingOption, WhereOption, open_source
 
 
@@ -130,7 +130,7 @@ def fit(
         seed=seed,
     )
     asked.check()
-    found = report(source.points(), asked, source.others())
+    found = report(source.points(), asked, source.others)
     found |= {"frontier": asked_frontier.value, "counted_params": params.value if source.lab else None}
     print_fit(found, how)
 
@@ -138,8 +138,6 @@ def fit(
 def print_fit(found: dict[str, Any], how: Format) -> None:
     """json: everything. table, csv: a row a parameter. Warnings and reasons also go to stderr."""
     if how is Format.json:
-        from .output import print_object
-
         print_object(found, how)
     else:
         spans = found["intervals"]

@@ -7,7 +7,7 @@ drawn from curves the runs behind it are resampled, because which runs make the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,11 +69,15 @@ _OWN_E = {
 
 
 def measured(points: Points) -> str:
-    """The column that is explained: y, loss or perplexity, those mapped in so many words first."""
-    names = [name for name in ("y", "loss", "perplexity") if points.has(name)]
+    """The column that is explained: y, loss or perplexity, those mapped in so many words first.
+
+    A column that merely is called y is no answer: in files of digitised figures it is a coordinate on the page.
+    """
+    names = [name for name in ("loss", "perplexity") if points.has(name)]
+    names += ["y"] if "y" in points.mapped else []
     if not names:
         points.numbers("loss")  # says what is missing
-    return next((name for name in names if name in points.mapped), names[0])
+    return next((name for name in ("y", "loss", "perplexity") if name in points.mapped), names[0])
 
 
 def explaining(points: Points, asked: Asked) -> dict[str, str]:
@@ -124,8 +128,8 @@ def fit_points(points: Points, asked: Asked) -> tuple[FitResult, Points]:
     return result, used
 
 
-def report(points: Points, asked: Asked, others: Mapping[str, Points]) -> dict[str, Any]:
-    """Everything that `shrunk fit` prints. others: the same points in other countings, to see whether they agree."""
+def report(points: Points, asked: Asked, others: Callable[[], Mapping[str, Points]]) -> dict[str, Any]:
+    """Everything that `shrunk fit` prints. others: reads the points in other countings, to see whether they agree."""
     result, used = fit_points(points, asked)
     explained = explaining(points, asked)
     found = result.to_dict() | {
@@ -138,7 +142,7 @@ def report(points: Points, asked: Asked, others: Mapping[str, Points]) -> dict[s
     }
     warnings = list(result.warnings)
     if "flops" in explained.values() or asked.frontier != "none":
-        found["by_counting"], changed = by_counting(result, asked, others)
+        found["by_counting"], changed = by_counting(result, asked, others())
         warnings += changed
     if isinstance(result, BrokenResult) and explained == {"x": "flops"} and from_paper(points):
         found["published"], notes = against_paper(result, used)

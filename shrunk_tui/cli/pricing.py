@@ -93,7 +93,7 @@ def options(points: Points, effect: str) -> tuple[Points, list[str]]:
             if run not in last or update[i] > update[last[run]]:
                 last[run] = i
         if len(last) < len(points):
-            notes.append(f"the last of {len(points)} rows of each of {len(last)} runs")
+            notes.append(f"{len(points)} rows are {len(last)} runs: the last row of each is taken")
         points = points.take(sorted(last.values()))
     return points, notes
 

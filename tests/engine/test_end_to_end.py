@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
 from shrunk_core.record.rundir import run_dirs
+
 from tests.conftest import end_supervisor
 from tests.tiny import shrunk
 

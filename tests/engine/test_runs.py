@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from shrunk_core.engine.desk import Desk
 from shrunk_core.engine.standing import Watch, read_standings
 from shrunk_core.record.eventlog import read_events
@@ -20,6 +19,7 @@ from shrunk_core.record.events import Evaluated, Finished, Resumed, Started, Ste
 from shrunk_core.record.rundir import RunDir, run_dirs
 from shrunk_core.store.store import open_store
 from shrunk_core.train import checkpoint
+
 from tests.conftest import end_supervisor
 from tests.tiny import command, kill, shrunk, wait_for, write_grid
 
@@ -53,7 +53,8 @@ def assert_same_run(broken: Path, whole: Path) -> None:
     assert a.keys() == b.keys()
     assert all(torch.equal(a[k], b[k]) for k in a)
     evaluations = [
-        {(e.split, e.update): e.loss for e in read_events(r.events_file) if isinstance(e, Evaluated)} for r in (one, other)
+        {(e.split, e.update): e.loss for e in read_events(r.events_file) if isinstance(e, Evaluated)}
+        for r in (one, other)
     ]
     assert evaluations[0] == evaluations[1]
 
@@ -108,13 +109,12 @@ def test_a_grid_finishes_and_is_found_again(lab: Path, tmp_path: Path) -> None:
 def test_the_model_folder_gives_the_runs_own_loss(lab: Path, tmp_path: Path) -> None:
     """AutoTokenizer's mask is ours, and the loss over the masked validation tokens is the logged one."""
     import numpy as np
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
-
     import shrunk_core.hf  # noqa: F401
     from shrunk_core.engine.worker import read_language
     from shrunk_core.language.packing import MASK, PAD
     from shrunk_core.record.rundir import read_spec
     from shrunk_core.train.masking import mask_for_evaluation
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
 
     for tie, norm in (("projected", "post"), ("projected", "pre")):
         folder = tmp_path / norm
@@ -146,14 +146,18 @@ def test_a_killed_worker_resumes_bit_for_bit(lab: Path, tmp_path: Path, whole: P
     run = start_and_wait(lab, write_grid(tmp_path, updates=400, evaluate_every=40), 60)
     for wanted in (60, 160):
         wait_for(
-            lambda n=wanted: max((e.update for e in read_events(run.events_file) if isinstance(e, Step)), default=0) > n,
+            lambda n=wanted: (
+                max((e.update for e in read_events(run.events_file) if isinstance(e, Step)), default=0) > n
+            ),
             "updates",
         )
         kill(worker_pid(run))
         attempts = sum(isinstance(e, (Started, Resumed)) for e in read_events(run.events_file))
         wait_for(
-            lambda n=attempts: sum(isinstance(e, (Started, Resumed)) for e in read_events(run.events_file)) > n
-            or any(isinstance(e, Finished) for e in read_events(run.events_file)),
+            lambda n=attempts: (
+                sum(isinstance(e, (Started, Resumed)) for e in read_events(run.events_file)) > n
+                or any(isinstance(e, Finished) for e in read_events(run.events_file))
+            ),
             "another attempt",
         )
     wait_for(lambda: any(isinstance(e, Finished) for e in read_events(run.events_file)), "the end")
@@ -272,16 +276,17 @@ def test_a_second_supervisor_says_who_serves(lab: Path, tmp_path: Path) -> None:
 
     start_and_wait(lab, write_grid(tmp_path, updates=1000, evaluate_every=500), 5)
     second = subprocess.run(
-        [sys.executable, "-P", "-m", "shrunk_core.engine.supervisor", str(lab)], capture_output=True, text=True, timeout=30
+        [sys.executable, "-P", "-m", "shrunk_core.engine.supervisor", str(lab)],
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     assert second.returncode == 3
     assert "served by" in second.stderr
 
 
 def test_a_lab_served_from_another_host_is_refused(lab: Path, tmp_path: Path) -> None:
-    Desk(lab).owner.write_text(
-        json.dumps({"host": "elsewhere", "pid": 7, "started_at": 0.0, "heartbeat": time.time()})
-    )
+    Desk(lab).owner.write_text(json.dumps({"host": "elsewhere", "pid": 7, "started_at": 0.0, "heartbeat": time.time()}))
     done = shrunk("run", write_grid(tmp_path), "--lab", lab)
     assert done.returncode == 3
     assert "elsewhere" in done.stderr

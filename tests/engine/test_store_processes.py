@@ -13,7 +13,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from shrunk_core.errors import StoreError  # noqa: E402
-from shrunk_core.store import open_store, publish  # noqa: E402
+from shrunk_core.store import publish  # noqa: E402
+from shrunk_core.store.store import open_store  # noqa: E402
 from store_lab import born, started, step, write  # noqa: E402
 
 KILLS = 30
@@ -22,7 +23,7 @@ RUNS = 4
 REFRESHER = """
 import sys
 from pathlib import Path
-from shrunk_core.store import open_store
+from shrunk_core.store.store import open_store
 store = open_store(Path(sys.argv[1]))
 print("up", flush=True)
 while True:
@@ -175,7 +176,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from shrunk_core.errors import StoreError
-from shrunk_core.store import open_store
+from shrunk_core.store.store import open_store
 limit = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:

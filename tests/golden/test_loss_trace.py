@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from shrunk_core.config.grid import load_grid
 from shrunk_core.config.lab import init_lab
 from shrunk_core.engine.plan import make_plan
@@ -24,6 +23,7 @@ from shrunk_core.record.events import Evaluated, Step
 from shrunk_core.record.rundir import RunDir
 from shrunk_core.train.pretrain import NonFinite, Trainer
 from shrunk_core.train.runtime import Requests, Runtime
+
 from tests.tiny import write_grid
 
 GOLDEN = Path(__file__).with_name("loss_trace.json")

@@ -44,7 +44,9 @@ def power_file(tmp_path: Path) -> str:
     """L = 20 C^-0.1 with a little noise: ten runs, an index without a name and a column of text."""
     rng = random.Random(0)
     rows = [(i, 10.0**c, 20 * 10 ** (-0.1 * c) * math.exp(rng.gauss(0, 0.01))) for i, c in enumerate(range(10, 20))]
-    return csv_file(tmp_path / "runs.csv", ",C,eval/loss,kind", *(f"{i},{c:g},{y:.6f},{'ab'[i % 2]}" for i, c, y in rows))
+    return csv_file(
+        tmp_path / "runs.csv", ",C,eval/loss,kind", *(f"{i},{c:g},{y:.6f},{'ab'[i % 2]}" for i, c, y in rows)
+    )
 
 
 def test_a_power_law_from_a_file(power_file: str) -> None:
@@ -55,6 +57,15 @@ def test_a_power_law_from_a_file(power_file: str) -> None:
     assert found["counting"] is None and found["x"] == "flops" and found["y"] == "loss"
     assert "10 points of 10 runs" in said
     assert {"objective", "r2", "aic", "warnings", "reason"} <= found.keys()
+
+
+def test_columns_called_x_and_y_are_taken_only_when_mapped(tmp_path: Path) -> None:
+    rows = [f"{i * 7},{100 - i},1e{10 + i},{20 * 10 ** (-0.1 * (10 + i)):.6f}" for i in range(8)]
+    path = csv_file(tmp_path / "figure.csv", "x,y,C,loss", *rows)
+    found = ask("fit", "power", "--csv", path, "--map", "flops=C", "--bootstrap", "0")
+    assert found["y"] == "loss" and found["x"] == "flops" and found["params"]["a"] == pytest.approx(0.1, rel=1e-3)
+    found = ask("fit", "power", "--csv", path, "--map", "x=C", "--map", "y=loss", "--bootstrap", "0")
+    assert (found["x"], found["y"]) == ("x", "y") and found["params"]["a"] == pytest.approx(0.1, rel=1e-3)
 
 
 def test_where_takes_names_and_headers(power_file: str) -> None:
@@ -85,7 +96,7 @@ def test_unknown_names_and_columns_list_what_there_is(power_file: str) -> None:
 def test_cells_that_are_no_numbers_are_named_with_their_row(tmp_path: Path) -> None:
     path = csv_file(tmp_path / "bad.csv", "C,loss", "1e10,3", "1e11,", "1e12,n/a", "1_000,2", "1e14,1.5")
     with pytest.raises(DataError, match=r"`loss`: row 2 \(line 3\): blank; row 3 \(line 4\): 'n/a' is no number"):
-        ask("fit", "power", "--csv", path, "--map", "flops=C", "--map", "loss=loss")
+        ask("fit", "power", "--csv", path, "--map", "loss=loss", "--map", "flops=C")
     with pytest.raises(DataError, match=r"row 4 \(line 5\): '1_000' is no number"):
         ask("fit", "power", "--csv", path, "--map", "flops=C", "--where", "flops != 0")
     path = csv_file(tmp_path / "nan.csv", "C,loss", *(f"1e{i},{'nan' if i == 12 else 30 - i}" for i in range(10, 16)))
@@ -133,7 +144,10 @@ def test_exit_codes(power_file: str) -> None:
         return done.returncode
 
     assert code("fit", "power", "--csv", power_file, "--map", "flops=D") == 2
-    assert code("fit", "power", "--csv", power_file, "--map", "flops=C", "--map", "loss=eval/loss", "--where", "C < 1e12") == 1
+    assert (
+        code("fit", "power", "--csv", power_file, "--map", "flops=C", "--map", "loss=eval/loss", "--where", "C < 1e12")
+        == 1
+    )
     assert code("fit", "cubic", "--csv", power_file) == 2
 
 
@@ -189,7 +203,8 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for hidden in (16, 32, 64, 128):
         for embedding in (16, 32, 64):
             for seed in (0, 1):
-                shape = dict(hidden_size=hidden, embedding_size=embedding, intermediate_size=4 * hidden, num_heads=2)
+                shape = {"hidden_size": hidden, "embedding_size": embedding, "num_heads": 2}
+                shape |= {"intermediate_size": 4 * hidden}
                 run(lab, rng, seed, f"H{hidden} E{embedding} s{seed}", shape)
     return lab
 
@@ -225,13 +240,17 @@ def test_seeds_of_the_lab_are_clusters_and_countings_are_compared(in_grid: Path)
     assert other["counting"] == "kaplan"
     assert other["params"] == pytest.approx(found["by_counting"]["kaplan"]["params"])
     assert "by_counting" not in ask("fit", "power", "--x", "params", "--bootstrap", "0")
-    part = ask("fit", "power", "--where", "hidden_size < 128", "--bootstrap", "0", "--params", "non-embedding", "--x", "params")
+    part = ask(
+        "fit", "power", "--where", "hidden_size < 128", "--bootstrap", "0", "--params", "non-embedding", "--x", "params"
+    )
     assert part["points"] == 18 and part["counted_params"] == "non-embedding"
 
 
 def test_frontiers_of_the_lab(in_grid: Path) -> None:
     rows, said = talk("frontier", "--method", "final")
-    assert len(rows) == 24 and {row["update"] for row in rows} == {100} and {row["counting"] for row in rows} == {"paper"}
+    assert (
+        len(rows) == 24 and {row["update"] for row in rows} == {100} and {row["counting"] for row in rows} == {"paper"}
+    )
     rows, said = talk("frontier", "--method", "envelope")
     losses = [row["loss"] for row in rows]
     assert losses == sorted(losses, reverse=True) and any(row["warning"] == "unfinished schedule" for row in rows)
@@ -265,7 +284,10 @@ def test_tasks_come_from_the_view_of_their_means(in_grid: Path) -> None:
         rows, said = talk("icer", "--axis", "hidden_size", "--effect", "cola")
         assert [row["at"] for row in rows] == [32, 64, 128] and "6 runs without a score on cola" in said
         steps = ask("correlate", "--axis", "embedding_size")
-        assert [(row["lower"], row["upper"], row["n"], row["better"]) for row in steps] == [(16, 32, 3, 3), (32, 64, 3, 3)]
+        assert [(row["lower"], row["upper"], row["n"], row["better"]) for row in steps] == [
+            (16, 32, 3, 3),
+            (32, 64, 3, 3),
+        ]
     finally:
         (in_grid / "views.sql").unlink()
 
@@ -274,7 +296,7 @@ def test_evaluation_sets_are_not_mixed(tmp_path: Path, monkeypatch: pytest.Monke
     lab = init_lab(tmp_path / "lab")
     rng = random.Random(0)
     for i, hidden in enumerate((16, 32, 64, 128, 32, 64)):
-        shape = dict(hidden_size=hidden, num_heads=2, embedding_size=32, intermediate_size=64 + i)
+        shape = {"hidden_size": hidden, "num_heads": 2, "embedding_size": 32, "intermediate_size": 64 + i}
         run(lab, rng, 0, f"run {i}", shape, evaluation_id="a" * 12 if i < 4 else "b" * 12)
     monkeypatch.setenv("SHRUNK_LAB", str(lab))
     with pytest.raises(ConfigError, match=r"--evaluation-id. There are: aaaaaaaaaaaa \(4 runs of grid\); bbbb"):

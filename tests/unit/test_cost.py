@@ -7,13 +7,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-
-from shrunk_core.config.spec import ModelSpec
+from shrunk_core.config.spec import ModelSpec, TrainSpec
 from shrunk_core.cost import COUNTINGS, costs, embedding_params, flops_per_sequence, memory_bytes, num_params
-from shrunk_core.config.spec import TrainSpec
 
 
-def shape(e: int, h: int, i: int, a: int, layers: int, tie: str = "none", v: int = 19010, norm: str = "post") -> ModelSpec:
+def shape(
+    e: int, h: int, i: int, a: int, layers: int, tie: str = "none", v: int = 19010, norm: str = "post"
+) -> ModelSpec:
     return ModelSpec(
         embedding_size=e,
         hidden_size=h,

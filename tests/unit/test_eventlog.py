@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from shrunk_core.errors import RunError
 from shrunk_core.record.eventlog import EventWriter, cut_torn_tail, read_events, read_new
 from shrunk_core.record.events import KINDS, Failed, NewerVersion, Noted, Unknown, decode, encode

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from shrunk_core.config.expression import parse
 from shrunk_core.errors import ConfigError
 
@@ -30,7 +29,9 @@ def test_values(text: str, expected: object) -> None:
     assert parse(text)(VALUES) == expected
 
 
-@pytest.mark.parametrize("text", ["", "1 +", "(1", "hidden_size <", "1 2", "a ; b", "and 1", "f(1)", "__import__('os')"])
+@pytest.mark.parametrize(
+    "text", ["", "1 +", "(1", "hidden_size <", "1 2", "a ; b", "and 1", "f(1)", "__import__('os')"]
+)
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         parse(text)(VALUES)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from shrunk_core.config.grid import GridSpec, load_grid, read_grid
 from shrunk_core.config.spec import RunSpec, from_dict, to_plain
 from shrunk_core.errors import ConfigError, PlanError
-import tomllib
 
 BASE = """
 name = "g"
@@ -74,7 +73,12 @@ def test_paper_recipe_sets_the_switches_and_keeps_what_is_named() -> None:
     point = grid(text).points()[0]
     assert (point.train.masking, point.train.padding_in_loss, point.train.schedule) == ("100/0/0", True, "noam")
     assert (point.train.updates, point.train.batch_size, point.train.beta2) == (50, 256, 0.95)
-    assert (point.model.tie, point.model.norm, point.model.fixed_heads, point.model.num_layers) == ("none", "post", 8, 8)
+    assert (point.model.tie, point.model.norm, point.model.fixed_heads, point.model.num_layers) == (
+        "none",
+        "post",
+        8,
+        8,
+    )
     tied = grid(text + '[model]\ntie = "full"\n').points()[0]
     assert tied.model.fixed_heads == 0
 

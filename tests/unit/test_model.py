@@ -9,7 +9,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-
 from shrunk_core.config.spec import ModelSpec
 from shrunk_core.cost import num_params
 from shrunk_core.model.export import TOKENIZER_FILES, from_hugging_face, hf_config, model_type, write_model
@@ -75,9 +74,8 @@ def test_loss_at_scored_positions_is_the_full_loss(tie: str, norm: str) -> None:
 @pytest.mark.parametrize(("tie", "norm"), SHAPES)
 def test_hugging_face_gives_the_same_logits(tie: str, norm: str, tmp_path: Path) -> None:
     """A stock class where there is one, ours after `import shrunk_core.hf`; every tensor found, logits to 1e-5."""
-    from transformers import AutoModelForMaskedLM
-
     import shrunk_core.hf  # noqa: F401
+    from transformers import AutoModelForMaskedLM
 
     shape = spec(tie, norm)
     built = model(shape)

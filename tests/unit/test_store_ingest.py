@@ -7,7 +7,7 @@ import shutil
 import pytest
 from shrunk_core.record.events import CorpusBuilt, GridSubmitted, RunQueued, TokenizerBuilt, encode
 from shrunk_core.store import ingest as ingest_module
-from shrunk_core.store import open_store
+from shrunk_core.store.store import open_store
 from store_lab import T0, born, evaluated, finished, resumed, saved, started, step, write
 
 VIEWS = ("runs", "steps", "evaluations", "events", "grids", "corpora", "tokenizers")

@@ -8,7 +8,8 @@ import time
 import duckdb
 import pytest
 from shrunk_core.errors import StoreError
-from shrunk_core.store import open_store, publish
+from shrunk_core.store import publish
+from shrunk_core.store.store import open_store
 from store_lab import born, started, step, write
 
 

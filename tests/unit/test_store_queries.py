@@ -5,7 +5,8 @@ import math
 import pytest
 from shrunk_core.errors import PlanError
 from shrunk_core.record.events import GridSubmitted
-from shrunk_core.store import open_store, queries
+from shrunk_core.store import queries
+from shrunk_core.store.store import open_store
 from store_lab import COSTS, born, evaluated, finished, spec, started, step, write
 
 

@@ -8,7 +8,8 @@ import time
 
 import pytest
 from shrunk_core.errors import StoreError
-from shrunk_core.store import Result, open_store
+from shrunk_core.store.result import Result
+from shrunk_core.store.store import open_store
 from shrunk_core.store.views import views
 from store_lab import born, evaluated, started, step, write
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shrunk_core.store import open_store
+from shrunk_core.store.store import open_store
 from store_lab import born, evaluated, resumed, saved, started, step, write
 
 # One attempt: how many updates it lives, and how many of them the checkpoint it is resumed from lies back.

@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from shrunk_core.config.spec import ModelSpec, TrainSpec
 from shrunk_core.errors import RunError
 from shrunk_core.language.packing import MASK, NUM_SPECIAL, PAD, TokenStream, pack
@@ -131,7 +130,9 @@ def test_evaluation_does_not_depend_on_the_batch() -> None:
     ids = np.random.default_rng(1).integers(NUM_SPECIAL, 200, 24_000).astype(np.uint16)
     rows = pack(rows_of(ids), sequence_length=32, packing="packed")
     model = MaskedLanguageModel(
-        ModelSpec(embedding_size=16, hidden_size=16, intermediate_size=32, num_heads=2, vocab_size=200, max_positions=34)
+        ModelSpec(
+            embedding_size=16, hidden_size=16, intermediate_size=32, num_heads=2, vocab_size=200, max_positions=34
+        )
     )
     initialise(model, "bert", 0)
     unigram = unigram_log_probabilities(np.bincount(ids, minlength=200), rows, False)

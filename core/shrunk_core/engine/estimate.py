@@ -13,7 +13,7 @@ from ..cost import flops_per_update
 EFFICIENCY = 0.45
 """Share of the plain matrix product's speed that a training step of these shapes reached on one AVX-512 core."""
 
-SECONDS_PER_KERNEL = 12e-6
+SECONDS_PER_KERNEL = 35e-6
 """Cost of one small tensor operation beside its arithmetic; a block makes about 60 of them, the rest of a step 80."""
 
 

@@ -1,9 +1,4 @@
 """The index: every log of a lab as tables that answer SQL. Rebuildable from the logs alone; nothing here is the truth.
 
-`open_store(lab)` is the door; `queries` holds every SELECT of our own. No other package imports duckdb.
+`store.open_store(lab)` is the door; `queries` holds every SELECT of our own. No other package imports duckdb.
 """
-
-from .result import Result
-from .store import Problem, RefreshReport, Store, open_store
-
-__all__ = ["Problem", "RefreshReport", "Result", "Store", "open_store"]
