@@ -101,8 +101,9 @@ def ladder(
     axis     name of the column that climbs; columns  every column that describes an option (shape, tie, recipe), each
              (n,); leave out what follows from them (parameters, FLOPs) and the seed.
     base     values that the other columns must have; rows with other values are left out. Where a rung has several
-             options (tied and untied) the best one is taken, and the warning says so. Rows of one option (several seeds) are averaged; with two or more seeds on both
-             sides of a step `interval` is Welch's 95 % interval of its effect per unit of cost.
+             options (tied and untied) the best one is taken, and the warning says so. Rows of one option (several
+             seeds) are averaged; with two or more seeds on both sides of a step `interval` is Welch's 95 % interval
+             of its effect per unit of cost.
     A column named in `base` selects; any other column that changes between two rungs is a confounder and is named.
     """
     spent, gained = _checked(runs, cost, effect)

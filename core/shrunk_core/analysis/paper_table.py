@@ -28,7 +28,7 @@ class PaperRun:
     name: str
     E: int
     H: int
-    I: int
+    I: int  # noqa: E741  the paper's symbol
     A: int
     L: int
     tie: str
