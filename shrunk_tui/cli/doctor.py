@@ -14,7 +14,7 @@ from typing import Any
 from shrunk_core import __version__
 from shrunk_core.config.lab import find_lab, read_settings
 from shrunk_core.engine.desk import Desk
-from shrunk_core.engine.hardware import cores, gpus
+from shrunk_core.engine.hardware import cores, gpus, worker_devices
 from shrunk_core.errors import ConfigError, ShrunkError
 from shrunk_core.record.rundir import run_dirs
 from shrunk_core.store.store import open_store
@@ -106,7 +106,11 @@ def _lab(chosen: Path | None) -> list[dict[str, Any]]:
     rows = [_row("lab", lab)]
     try:
         settings = read_settings(lab)
-        rows.append(_row("settings", f"{settings.slots or cores()} slots of {settings.threads} threads"))
+        rows.append(
+            _row(
+                "settings", f"{settings.slots or len(worker_devices()) or cores()} slots of {settings.threads} threads"
+            )
+        )
     except ShrunkError as problem:
         rows.append(_row("settings", problem, "wrong", "mend shrunk.toml"))
     free = shutil.disk_usage(lab).free

@@ -97,7 +97,7 @@ def follow(lab: Path, runs: list[Followed], *, can_stop: bool) -> Outcome:
                         return Outcome(statuses=statuses, how="interrupted" if interrupted else "done")
                     if hung_up or "d" in pressed():
                         return Outcome(statuses=statuses, how="detached")
-                    served_at = _keep_served(lab, served_at)
+                    served_at = _keep_served(lab, served_at, screen.say)
                     time.sleep(LOOK_SECONDS)
                 except KeyboardInterrupt:
                     if not can_stop:
@@ -111,12 +111,14 @@ def follow(lab: Path, runs: list[Followed], *, can_stop: bool) -> Outcome:
         signal.signal(signal.SIGHUP, previous)
 
 
-def _keep_served(lab: Path, served_at: float) -> float:
+def _keep_served(lab: Path, served_at: float, tell: Callable[[str], None]) -> float:
     """Start another supervisor when the one that served has been gone for a while; it takes over what lives."""
     desk = Desk(lab)
     if desk.serving():
         return time.monotonic()
     if time.monotonic() - served_at > 3.0:
+        said = desk.log.read_text(errors="replace").strip().splitlines() if desk.log.exists() else []
+        tell("the supervisor is gone; starting another" + (f". Its last word: {said[-1]}" if said else ""))
         start_supervisor(desk)
         return time.monotonic()
     return served_at

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 from shrunk_core.config.lab import find_lab
-from shrunk_core.engine.client import stop as stop_runs
 from shrunk_core.engine.desk import Desk
 from shrunk_core.engine.standing import Standing, Watch
 from shrunk_core.errors import PlanError
@@ -18,7 +17,6 @@ from shrunk_core.record.eventlog import read_new
 from shrunk_core.record.rundir import RunDir, SpecFile, read_spec, run_dirs
 
 from ..format import count, duration, number
-from .follow import Followed, follow
 from .output import Format, FormatOption, LabOption, print_object, print_rows, say
 
 STATUS_COLUMNS = (
@@ -98,6 +96,8 @@ def attach(lab: LabOption = None) -> None:
 
     Example: shrunk attach --lab mylab
     """
+    from .follow import Followed, follow  # here, because `status` must be quick and Rich's progress bars are not
+
     folder = find_lab(lab)
     watch = Watch(folder)
     watch.look()
@@ -118,6 +118,8 @@ def stop(
 
     `shrunk run` on the same grid goes on from there. Example: shrunk stop "width by depth"
     """
+    from shrunk_core.engine.client import stop as stop_runs  # plans grids too, and imports numpy for that
+
     folder = find_lab(lab)
     chosen = {s.run_id: s for s in choose(folder, runs)}
     stopped = stop_runs(folder, list(chosen))

@@ -341,7 +341,9 @@ def _name(overrides: Mapping[str, Any], model: ModelSpec) -> str:
         bare = key.removeprefix("model.")
         if bare in SHORT:
             shown = getattr(model, bare, value)
-            parts.append(f"{SHORT[bare]}{shown:g}" if isinstance(shown, float) else f"{SHORT[bare]}{shown}")
+            parts.append(
+                f"{SHORT[bare]}{shown:g}".replace("e+", "e") if isinstance(shown, float) else f"{SHORT[bare]}{shown}"
+            )
         else:
             shown = Path(value).stem if key == "corpus.vocabulary" and "/" in str(value) else value
             parts.append(f"{bare.split('.')[-1]}={shown}")

@@ -15,7 +15,7 @@ SETTINGS_FILE = "shrunk.toml"
 TEMPLATE = """\
 # Settings of this lab. Every key may be left out; the values here are the defaults.
 
-slots = 0               # runs at once; 0: as many as this machine has cores
+slots = 0               # runs at once; 0: one a GPU, or without one as many as there are cores
 threads = 1             # threads of one run; tiny models gain more from a second run than from a second thread
 idle_seconds = 20.0     # the supervisor leaves when nothing has been queued or running for so long
 """
@@ -25,7 +25,7 @@ idle_seconds = 20.0     # the supervisor leaves when nothing has been queued or 
 class LabSettings:
     """What shrunk.toml may say."""
 
-    slots: int = setting(0, "Runs at once; 0: as many as this machine has cores.", low=0, high=1024)
+    slots: int = setting(0, "Runs at once; 0: one a GPU, or without one as many as there are cores.", low=0, high=1024)
     threads: int = setting(1, "Threads of one run.", low=1, high=1024)
     idle_seconds: float = setting(
         20.0, "The supervisor leaves when nothing has been queued or running for so long.", unit="seconds", low=0.0

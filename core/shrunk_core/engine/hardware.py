@@ -49,6 +49,18 @@ def gpus() -> tuple[Gpu, ...]:
         pynvml.nvmlShutdown()
 
 
+def worker_devices() -> tuple[str, ...]:
+    """What CUDA_VISIBLE_DEVICES may be for one worker each; empty without a GPU.
+
+    What the user made visible is passed on word for word; else UUIDs, because NVML and CUDA may number cards differently.
+    """
+    found = gpus()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not found or visible is None:
+        return tuple(gpu.uuid for gpu in found)
+    return tuple(part.strip() for part in visible.split(",") if part.strip())
+
+
 def cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0))

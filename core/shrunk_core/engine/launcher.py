@@ -26,9 +26,12 @@ class Child(Protocol):
 
 
 class Launcher(Protocol):
-    """Where jobs run. `module` is run as a program with `arguments`; its output is appended to `log`."""
+    """Where jobs run. `module` is run as a program with `arguments`; its output is appended to `log`.
 
-    def start(self, module: str, arguments: list[str], *, threads: int, log: Path) -> Child: ...
+    device: the one GPU it may see, as CUDA_VISIBLE_DEVICES names it; empty leaves that variable alone.
+    """
+
+    def start(self, module: str, arguments: list[str], *, threads: int, device: str, log: Path) -> Child: ...
 
 
 @dataclass
@@ -52,8 +55,11 @@ class LocalChild:
 class LocalLauncher:
     """Processes of this machine, each in a session of its own: a signal to the supervisor's terminal never reaches them."""
 
-    def start(self, module: str, arguments: list[str], *, threads: int, log: Path) -> LocalChild:
+    def start(self, module: str, arguments: list[str], *, threads: int, device: str, log: Path) -> LocalChild:
         log.parent.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        if device:
+            environment["CUDA_VISIBLE_DEVICES"] = device
         with open(log, "ab") as output:
             return LocalChild(
                 subprocess.Popen(
@@ -63,6 +69,6 @@ class LocalLauncher:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
-                    env=os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+                    env=environment,
                 )
             )

@@ -33,7 +33,7 @@ from ..record.lock import FileLock
 from ..record.rundir import REQUESTS, Process, SpecFile, read_spec, run_dir, this_process, write_atomically, write_spec
 from ..record.status import WORKER_DIED
 from .desk import Desk
-from .hardware import cores
+from .hardware import cores, worker_devices
 from .launcher import Child, Launcher, LocalLauncher
 from .prepare import is_built, result_file
 from .standing import Watch
@@ -62,7 +62,8 @@ class Supervisor:
 
     def __init__(self, lab: Path, settings: LabSettings, launcher: Launcher, slots: int) -> None:
         self.lab, self.settings, self.launcher, self.desk = lab, settings, launcher, Desk(lab)
-        self.slots: dict[str, Job | None] = {f"cpu:{i}": None for i in range(slots)}
+        self.devices = worker_devices()
+        self.slots: dict[str, Job | None] = {f"slot:{i}": None for i in range(slots)}
         self.queue: list[str] = []
         self.watch = Watch(lab)
         self.journal = open_journal(lab)
@@ -173,7 +174,7 @@ class Supervisor:
     def _resize(self, slots: int) -> None:
         """More or fewer slots; a slot that is taken goes when its job has ended."""
         for i in range(slots):
-            self.slots.setdefault(f"cpu:{i}", None)
+            self.slots.setdefault(f"slot:{i}", None)
         for name in [n for n, job in self.slots.items() if job is None][::-1]:
             if len(self.slots) > slots:
                 del self.slots[name]
@@ -226,7 +227,10 @@ class Supervisor:
 
     def _launch(self, slot: str, run_id: str) -> None:
         run = run_dir(self.lab, run_id)
-        child = self.launcher.start(WORKER, [str(run.path)], threads=self.settings.threads, log=run.worker_log)
+        device = self.devices[int(slot.split(":")[1]) % len(self.devices)] if self.devices else ""
+        child = self.launcher.start(
+            WORKER, [str(run.path)], threads=self.settings.threads, device=device, log=run.worker_log
+        )
         self.slots[slot] = Job(run_id=run_id, child=child)
         self.journal.append(RunLaunched(run_id=run_id, pid=child.pid, slot=slot))
 
@@ -237,7 +241,7 @@ class Supervisor:
         write_atomically(request, json.dumps({"corpus": asdict(spec.corpus), "tokenizer": asdict(spec.tokenizer)}))
         result_file(request).unlink(missing_ok=True)
         child = self.launcher.start(
-            PREPARE, [str(self.lab), str(request)], threads=cores(), log=request.with_suffix(".log")
+            PREPARE, [str(self.lab), str(request)], threads=cores(), device="", log=request.with_suffix(".log")
         )
         self.slots[slot] = Job(run_id="", child=child, request=request)
 
@@ -318,7 +322,7 @@ def main(arguments: list[str]) -> int:
         return 3
     try:
         settings = read_settings(lab)
-        supervisor = Supervisor(lab, settings, LocalLauncher(), settings.slots or cores())
+        supervisor = Supervisor(lab, settings, LocalLauncher(), settings.slots or len(worker_devices()) or cores())
         signal.signal(signal.SIGTERM, lambda *_: setattr(supervisor, "leaving", True))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         supervisor.beat()
