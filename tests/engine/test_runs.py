@@ -61,12 +61,12 @@ def assert_same_run(broken: Path, whole: Path) -> None:
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
-    """A lab whose only run was never disturbed: 400 updates, checkpoint every 40."""
+    """A lab whose only run was never disturbed: 1,500 updates, checkpoint every 150."""
     from shrunk_core.config.lab import init_lab
 
     folder = init_lab(tmp_path / "whole")
     (folder / "shrunk.toml").write_text("idle_seconds = 0.2\nslots = 1\n")
-    done = shrunk("run", write_grid(tmp_path, updates=400, evaluate_every=40), "--lab", folder)
+    done = shrunk("run", write_grid(tmp_path, updates=1500, evaluate_every=150), "--lab", folder)
     assert done.returncode == 0, done.stderr
     end_supervisor(folder)
     return folder
@@ -143,8 +143,8 @@ def test_the_model_folder_gives_the_runs_own_loss(lab: Path, tmp_path: Path) -> 
 
 
 def test_a_killed_worker_resumes_bit_for_bit(lab: Path, tmp_path: Path, whole: Path) -> None:
-    run = start_and_wait(lab, write_grid(tmp_path, updates=400, evaluate_every=40), 60)
-    for wanted in (60, 160):
+    run = start_and_wait(lab, write_grid(tmp_path, updates=1500, evaluate_every=150), 60)
+    for wanted in (200, 700):
         wait_for(
             lambda n=wanted: (
                 max((e.update for e in read_events(run.events_file) if isinstance(e, Step)), default=0) > n
@@ -166,7 +166,7 @@ def test_a_killed_worker_resumes_bit_for_bit(lab: Path, tmp_path: Path, whole: P
 
 
 def test_a_torn_line_is_cut_and_the_run_goes_on(lab: Path, tmp_path: Path, whole: Path) -> None:
-    grid = write_grid(tmp_path, updates=400, evaluate_every=40)
+    grid = write_grid(tmp_path, updates=1500, evaluate_every=150)
     run = start_and_wait(lab, grid, 60)
     kill(json.loads(Desk(lab).owner.read_text())["pid"])  # nobody may restart the worker before the line is torn
     kill(worker_pid(run))
@@ -181,7 +181,7 @@ def test_a_torn_line_is_cut_and_the_run_goes_on(lab: Path, tmp_path: Path, whole
 
 
 def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(lab: Path, tmp_path: Path, whole: Path) -> None:
-    grid = write_grid(tmp_path, updates=400, evaluate_every=40)
+    grid = write_grid(tmp_path, updates=1500, evaluate_every=150)
     process = subprocess.Popen(command("run", grid, "--lab", lab), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: len(run_dirs(lab)) == 1, "the run")
     run = only_run(lab)
@@ -199,7 +199,7 @@ def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(lab: Path, 
 
 def test_closing_the_terminal_changes_nothing(lab: Path, tmp_path: Path) -> None:
     """The client sits in a terminal of its own, which is closed: training goes on, `attach` finds it."""
-    grid = write_grid(tmp_path, updates=600, evaluate_every=200)
+    grid = write_grid(tmp_path, updates=2500, evaluate_every=500)
     master, slave = pty.openpty()
     client = subprocess.Popen(
         command("run", grid, "--lab", lab), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
@@ -218,7 +218,7 @@ def test_closing_the_terminal_changes_nothing(lab: Path, tmp_path: Path) -> None
 
 
 def test_a_new_supervisor_takes_over_live_workers(lab: Path, tmp_path: Path) -> None:
-    grid = write_grid(tmp_path, updates=600, evaluate_every=200)
+    grid = write_grid(tmp_path, updates=2500, evaluate_every=500)
     run = start_and_wait(lab, grid, 20)
     kill(json.loads(Desk(lab).owner.read_text())["pid"])
     wait_for(lambda: not Desk(lab).serving(), "the supervisor's death")
@@ -274,7 +274,7 @@ def test_sql_answers_while_runs_train(lab: Path, tmp_path: Path) -> None:
 def test_a_second_supervisor_says_who_serves(lab: Path, tmp_path: Path) -> None:
     import sys
 
-    start_and_wait(lab, write_grid(tmp_path, updates=1000, evaluate_every=500), 5)
+    start_and_wait(lab, write_grid(tmp_path, updates=4000, evaluate_every=2000), 5)
     second = subprocess.run(
         [sys.executable, "-P", "-m", "shrunk_core.engine.supervisor", str(lab)],
         capture_output=True,
