@@ -32,10 +32,9 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Started(Event):
-    """A worker has taken the run up for the first time. Everything that is not in the spec but may matter."""
+class Attempt(Event):
+    """A worker takes a run up: who it is, and everything that is not in the spec but may matter. Not logged itself."""
 
-    kind: ClassVar[str] = "started"
     attempt: int
     host: str
     pid: int
@@ -46,29 +45,25 @@ class Started(Event):
     micro_batch: int
     torch_version: str
     shrunk_version: str
+    cpu_capability: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Attempt):
+    """A worker has taken the run up for the first time."""
+
+    kind: ClassVar[str] = "started"
     num_params: int
     unigram_loss: float
     train_tokens: int
-    cpu_capability: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resumed(Event):
+class Resumed(Attempt):
     """A later worker has taken the run up from its checkpoint; rows after `from_update` are superseded."""
 
     kind: ClassVar[str] = "resumed"
-    attempt: int
     from_update: int
-    host: str
-    pid: int
-    process_started_at: float
-    device: str
-    device_name: str
-    threads: int
-    micro_batch: int
-    torch_version: str
-    shrunk_version: str
-    cpu_capability: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
