@@ -140,6 +140,11 @@ def _plot(
             if series.line:
                 drawn.lines(True)
             figure.draw(drawn)
+        for number, (series, x, y) in enumerate(s for s in shown if s[0].line and _several_lines(chart.series)):
+            # signs along the line, staggered: without colours the lines are told apart by them
+            at = np.unique(np.linspace(number % 4 * len(x) // 16, len(x) - 1, 4).astype(int))
+            marker = plotext.marker(_glyph(series, ascii_only), pixel=PALETTE[series.colour % len(PALETTE)])
+            figure.draw(figure.signal(x[at].tolist(), y[at].tolist(), marker=marker))
         figure.legend(False)
         text = figure.build().string(colorless=not colour)
     lines = text.rstrip("\n").split("\n")
@@ -180,13 +185,18 @@ def _glyph(series: Series, ascii_only: bool) -> str:
     return (ASCII_GLYPHS if ascii_only else GLYPHS)[series.colour % len(GLYPHS)]
 
 
+def _several_lines(series: Sequence[Series]) -> bool:
+    return sum(s.line for s in series) > 1
+
+
 def _legend(series: list[Series], width: int, colour: bool, ascii_only: bool) -> list[str]:
     """Rows of `glyph label`, as many to a row as fit; colour never carries the meaning alone."""
     if len(series) < 2 and not any(s.label for s in series):
         return []
     lines, used = [""], 0
     for one in series:
-        glyph = "─" if one.line and not ascii_only else _glyph(one, ascii_only)
+        lone = one.line and not _several_lines(series)
+        glyph = "─" if lone and not ascii_only else _glyph(one, ascii_only)
         plain = f"{glyph} {one.label}"
         if used and used + len(plain) + 3 > width:
             lines.append("")

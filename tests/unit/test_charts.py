@@ -60,6 +60,17 @@ def test_any_numbers_can_be_drawn(points: list[tuple[float, float]], log_x: bool
     assert draw(chart(series=(one,), log_x=log_x, log_y=log_y), width=60, height=12, colour=False)
 
 
+def test_lines_are_told_apart_without_colour() -> None:
+    lines = tuple(
+        Series(label=f"run {i}", x=[1.0, 2.0, 3.0, 4.0], y=[i + 1.0, i + 0.8, i + 0.7, i + 0.6], line=True, colour=i)
+        for i in range(3)
+    )
+    text = draw(chart(series=lines, log_x=False, log_y=False), width=70, height=16, colour=False)
+    for glyph, label in zip("●■▲", ("run 0", "run 1", "run 2"), strict=True):
+        assert f"{glyph} {label}" in text
+        assert text.count(glyph) >= 3
+
+
 def test_collapse_keeps_ends_and_extremes() -> None:
     x = np.arange(100_000.0)
     y = np.sin(x / 500)
