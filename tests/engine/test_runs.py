@@ -182,7 +182,13 @@ def test_a_torn_line_is_cut_and_the_run_goes_on(lab: Path, tmp_path: Path, whole
 
 def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(lab: Path, tmp_path: Path, whole: Path) -> None:
     grid = write_grid(tmp_path, updates=1500, evaluate_every=150)
-    process = subprocess.Popen(command("run", grid, "--lab", lab), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command("run", grid, "--lab", lab),
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell starts its background jobs, and with them perhaps this test, with SIGINT ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_for(lambda: len(run_dirs(lab)) == 1, "the run")
     run = only_run(lab)
     wait_for(lambda: any(isinstance(e, Step) for e in read_events(run.events_file)), "an update")
