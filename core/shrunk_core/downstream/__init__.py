@@ -1,0 +1,1 @@
+"""Downstream scores of trained models: GLUE, minimal pairs, probes."""
