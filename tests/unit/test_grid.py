@@ -106,6 +106,8 @@ def test_paper_recipe_sets_the_switches_and_keeps_what_is_named() -> None:
         ('[grid]\nexclude = ["hidden > 3"]\n', ["hidden", "did you mean"]),
         ('[grid]\nexclude = ["hidden_size >"]\n', ["hidden_size >"]),
         ('recipe = "papr"\n', ["recipe", "paper"]),
+        ('recipe = "paper"\n[train]\nrecipe = "default"\n', ["[train]", "'default' here", "'paper' at the top"]),
+        ('[axes]\n"train.recipe" = ["paper", "default"]\n', ["cannot be an axis", "one grid file a recipe"]),
     ],
 )
 def test_refusals_name_place_and_advice(change: str, words: list[str]) -> None:

@@ -218,9 +218,7 @@ def read_grid(tables: Mapping[str, Any], text: str, path: Path) -> GridSpec:
     name = tables.get("name", path.stem)
     if not isinstance(name, str) or not name.strip():
         raise ConfigError(f"{top.key('name')} must be text in quotes")
-    recipe = tables.get("recipe", tables.get("train", {}).get("recipe", "default"))
-    if recipe not in RECIPES:
-        raise ConfigError(f"{top.key('recipe')} must be one of {', '.join(RECIPES)}, not {recipe!r}")
+    recipe = _recipe(tables, top)
     base: dict[str, dict[str, Any]] = {}
     for section, cls in SECTIONS.items():
         table = dict(tables.get(section, {}))
@@ -250,6 +248,20 @@ def read_grid(tables: Mapping[str, Any], text: str, path: Path) -> GridSpec:
     return grid
 
 
+def _recipe(tables: Mapping[str, Any], top: Place) -> str:
+    """The file's recipe, named at its top or in [train]; two different ones are refused, neither wins."""
+    train = Place(top.path, top.text, "train")
+    named = [(t["recipe"], at) for t, at in ((tables, top), (tables.get("train", {}), train)) if "recipe" in t]
+    for recipe, at in named:
+        if recipe not in RECIPES:
+            raise ConfigError(f"{at.key('recipe')} must be one of {', '.join(RECIPES)}, not {recipe!r}")
+    if len({recipe for recipe, _ in named}) > 1:
+        raise ConfigError(
+            f"{train.key('recipe')}: {named[1][0]!r} here and {named[0][0]!r} at the top of the file; name one recipe"
+        )
+    return named[0][0] if named else "default"
+
+
 def known_keys(section: str, cls: type) -> list[str]:
     """The keys a file may set in a section."""
     keys = [f.name for f in dataclasses.fields(cls) if not (section == "model" and f.name in DERIVED)]
@@ -268,6 +280,11 @@ def full_key(key: str, place: Place) -> str:
             if key == name and name in known_keys(other, cls):
                 raise ConfigError(f"{place.key(key)}: write it with its section, `{other}.{name}`")
     refuse_unknown({name: None}, valid, place)
+    if (section, name) == ("train", "recipe"):
+        raise ConfigError(
+            f"{place.key(key)}: a recipe fills in what the file leaves open, so it cannot be an axis; write one grid file a "
+            "recipe, or make the settings it stands for the axes"
+        )
     return f"{section}.{name}"
 
 
