@@ -34,11 +34,10 @@ def sql(
     """Ask the lab's database: read-only, sandboxed, at any moment of a training run.
 
     Views: runs, steps, evaluations, events, grids, corpora, tokenizers; `describe runs` lists columns, and
-    `select view_name, comment from duckdb_views() where not internal` says what they are.
+    `select view_name, comment from duckdb_views() where not internal` says what they are. The same console is
+    screen 6 of the terminal UI, which saves queries where --saved finds them.
 
     Example: shrunk sql "select name, num_params, best_loss from runs order by best_loss" --format csv
-
-    In the terminal UI: screen 6, SQL, which saves queries where --saved finds them.
     """
     if sum(given is not None for given in (query, file, saved)) > 1:
         raise ConfigError("give one of the query, -f FILE and --saved NAME")
