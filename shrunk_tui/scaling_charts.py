@@ -82,9 +82,7 @@ def fit_chart(
         ends = at.min(), at.max()
         line = np.geomspace(*ends, _STEPS)
         law = curve(result, line)
-        series.append(
-            Series(label=equation(result), x=line.tolist(), y=law.fit.tolist(), line=True, colour=LAW)
-        )
+        series.append(Series(label=equation(result), x=line.tolist(), y=law.fit.tolist(), line=True, colour=LAW))
         if law.low is not None and law.high is not None:
             bands.append(
                 Band(label="95 % band", x=line.tolist(), low=law.low.tolist(), high=law.high.tolist(), colour=GREY)
