@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,9 @@ from shrunk_core.engine.standing import Watch
 from shrunk_core.engine.supervisor import Supervisor
 from shrunk_core.record.cell_events import CellFinished
 from shrunk_core.record.celldir import read_cell, write_cell
-from shrunk_core.record.eventlog import EventWriter
 from shrunk_core.record.events import Failed
 from shrunk_core.record.rundir import RunDir, cell_dirs, run_dir, run_dirs
-from store_lab import born, finished, started
+from store_lab import born, finished, started, write
 
 
 class Recorder:
@@ -46,9 +46,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return init_lab(tmp_path / "lab")
 
 
-def serve(lab: Path) -> tuple[Supervisor, Recorder]:
-    launcher = Recorder()
-    return Supervisor(lab, read_settings(lab), launcher, 4), launcher  # type: ignore[arg-type]
+Serve = Callable[[], tuple[Supervisor, Recorder]]
+
+
+@pytest.fixture
+def serve(folder: Path) -> Iterator[Serve]:
+    """Makes supervisors of the lab, each with its recorder."""
+    made: list[Supervisor] = []
+
+    def make() -> tuple[Supervisor, Recorder]:
+        launcher = Recorder()
+        made.append(Supervisor(folder, read_settings(folder), launcher, 4))  # type: ignore[arg-type]
+        return made[-1], launcher
+
+    yield make
+    for supervisor in made:
+        supervisor.journal.close()
 
 
 def submit(supervisor: Supervisor, *specs: object) -> dict[str, list[str]]:
@@ -56,7 +69,7 @@ def submit(supervisor: Supervisor, *specs: object) -> dict[str, list[str]]:
 
 
 def log(run: RunDir, *events: object) -> None:
-    EventWriter(run.events_file).append(*events)  # type: ignore[arg-type]
+    write(run.events_file, *events)  # type: ignore[arg-type]
 
 
 def test_a_cell_is_its_content_and_reads_back(folder: Path) -> None:
@@ -74,9 +87,9 @@ def test_a_cell_is_its_content_and_reads_back(folder: Path) -> None:
     assert [r.run_id for r in run_dirs(folder)] == [run.run_id]
 
 
-def test_best_waits_for_the_run_and_untrained_does_not(folder: Path) -> None:
+def test_best_waits_for_the_run_and_untrained_does_not(folder: Path, serve: Serve) -> None:
     run = born(folder)
-    supervisor, launcher = serve(folder)
+    supervisor, launcher = serve()
     supervisor._enqueue(run.run_id, "submitted")
     supervisor.queue.remove(run.run_id)
     supervisor._launch("slot:0", run.run_id)
@@ -95,11 +108,11 @@ def test_best_waits_for_the_run_and_untrained_does_not(folder: Path) -> None:
     assert launcher.started[1:] == [str(run_dir(folder, best.job_id).path)]
 
 
-def test_a_cell_of_a_failed_run_is_refused_with_the_reason(folder: Path) -> None:
+def test_a_cell_of_a_failed_run_is_refused_with_the_reason(folder: Path, serve: Serve) -> None:
     run = born(folder)
     failed = Failed(attempt=1, update=3, cause="non-finite", message="loss nan", logged_at=time.time())
     log(run, started(time.time() - 1), failed)
-    supervisor, launcher = serve(folder)
+    supervisor, launcher = serve()
     spec = cell(run.run_id)
     submit(supervisor, spec)
     supervisor._fill()
@@ -110,11 +123,11 @@ def test_a_cell_of_a_failed_run_is_refused_with_the_reason(folder: Path) -> None
     assert "is failed: loss nan" in status.reason and "best" in status.reason
 
 
-def test_a_numbered_checkpoint_needs_its_folder(folder: Path) -> None:
+def test_a_numbered_checkpoint_needs_its_folder(folder: Path, serve: Serve) -> None:
     run = born(folder)
     log(run, started(time.time() - 1), finished(time.time()))
     (run.checkpoints / "update-000000050").mkdir(parents=True)
-    supervisor, launcher = serve(folder)
+    supervisor, launcher = serve()
     there, absent = cell(run.run_id, "50"), cell(run.run_id, "60")
     submit(supervisor, there, absent)
     supervisor._fill()
@@ -123,25 +136,25 @@ def test_a_numbered_checkpoint_needs_its_folder(folder: Path) -> None:
     assert "kept no checkpoint of update 60" in supervisor.watch.status(absent.job_id).reason
 
 
-def test_a_finished_cell_is_not_done_again_and_a_new_supervisor_takes_up_what_waits(folder: Path) -> None:
+def test_a_finished_cell_is_not_done_again_and_a_new_supervisor_takes_up_what_waits(folder: Path, serve: Serve) -> None:
     run = born(folder)
     log(run, started(time.time() - 1), finished(time.time()))
     done, waiting = cell(run.run_id), cell(run.run_id, seed=1)
     now = time.time()
     log(write_cell(folder, done), cell_started(now - 1), _finished(now))
-    first, _ = serve(folder)
+    first, _ = serve()
     assert submit(first, done, waiting)["queued"] == [waiting.job_id]
-    second, launcher = serve(folder)
+    second, launcher = serve()
     second.recover()
     assert second.queue == [waiting.job_id]
     second._fill()
     assert launcher.started == [str(run_dir(folder, waiting.job_id).path)]
 
 
-def test_a_watch_follows_cells_only_when_asked(folder: Path) -> None:
+def test_a_watch_follows_cells_only_when_asked(folder: Path, serve: Serve) -> None:
     run = born(folder)
     spec = cell(run.run_id)
-    supervisor, _ = serve(folder)
+    supervisor, _ = serve()
     submit(supervisor, spec)
     plain, whole, other = Watch(folder), Watch(folder, cells=True), Watch(folder, {"0" * 12}, cells=True)
     for watch in (plain, whole, other):
