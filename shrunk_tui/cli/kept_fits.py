@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from shrunk_core import __version__
-from shrunk_core.record.events import FitSaved
 from shrunk_core.record.journal import open_journal
+from shrunk_core.record.study_events import FitSaved
 from shrunk_core.store.store import Store
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 
 from shrunk_core.config.recipe import PAPER
 from shrunk_core.errors import ConfigError
-from shrunk_core.record.events import ReferenceImported, ReferenceRemoved, ReferenceRun
 from shrunk_core.record.journal import open_journal
+from shrunk_core.record.study_events import ReferenceImported, ReferenceRemoved, ReferenceRun
 from shrunk_core.store import queries
 from shrunk_core.store.store import Store, open_store
 
