@@ -20,10 +20,10 @@ from .setting import setting
 from .spec import POSITION_OFFSET, ModelSpec, TrainSpec
 
 SECTIONS: dict[str, type] = {"corpus": CorpusSpec, "tokenizer": TokenizerSpec, "model": ModelSpec, "train": TrainSpec}
-DERIVED = ("vocab_size", "max_positions")
-"""Fields of ModelSpec that no file sets: V is the tokenizer's, P follows from the sequence length."""
+DERIVED = ("vocab_size", "max_positions", "causal")
+"""Fields of ModelSpec that no file sets: V is the tokenizer's, P follows from the sequence length, `causal` from the objective."""
 
-BUDGETS = ("updates", "tokens", "flops")
+BUDGETS = ("updates", "tokens", "flops", "minutes")
 SHORT = {
     "embedding_size": "E",
     "hidden_size": "H",
@@ -37,6 +37,7 @@ SHORT = {
     "train.updates": "U",
     "train.tokens": "T",
     "train.flops": "F",
+    "train.minutes": "min",
 }
 
 
@@ -133,11 +134,13 @@ class GridSpec:
         tokenizer = read_section(TokenizerSpec, tables["tokenizer"], self._place("tokenizer"))
         budget = {k: tables["train"].pop(k) for k in ("tokens", "flops", "counting") if k in tables["train"]}
         train = read_section(TrainSpec, tables["train"], self._place("train"))
+        refuse_contradictions(train, self._place("train"))
         shape = self._shape(tables["model"])
         if self.recipe == "paper" and "fixed_heads" not in shape and shape["tie"] == "none":
             shape["fixed_heads"] = PAPER_UNTIED_HEADS
         shape["vocab_size"] = tokenizer.vocab_size
         shape["max_positions"] = train.sequence_length + POSITION_OFFSET
+        shape["causal"] = train.objective == "clm"
         model = read_section(ModelSpec, shape, self._place("model"))
         problem = impossible(model)
         if budget and not problem:
@@ -184,6 +187,19 @@ class GridSpec:
 
     def _place(self, section: str) -> Place:
         return Place(self.path, self.text, section)
+
+
+def refuse_contradictions(train: TrainSpec, place: Place) -> None:
+    """ConfigError for settings of [train] that do not go together."""
+    points = train.decay_points
+    if points and train.schedule != "wsd":
+        raise ConfigError(f'{place.key("decay_points")} need schedule = "wsd", not "{train.schedule}"')
+    if points and train.minutes:
+        raise ConfigError(f"{place.key('decay_points')} need a budget that is known before, not minutes")
+    if list(points) != sorted(set(points)) or not all(0 < p < 1 for p in points):
+        raise ConfigError(f"{place.key('decay_points')} must rise and lie between 0 and 1, not {list(points)}")
+    if train.objective == "clm" and train.padding_in_loss:
+        raise ConfigError(f'{place.key("padding_in_loss")} is a quirk of masked training; objective = "clm" has none')
 
 
 def impossible(model: ModelSpec) -> str:

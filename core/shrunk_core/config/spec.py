@@ -22,7 +22,7 @@ POSITION_OFFSET = 2
 class ModelSpec:
     """Shape of one encoder, in the paper's five dimensions E, H, I, A, L, with V and P.
 
-    In a grid file V comes from `[tokenizer] vocab_size` and P from `[train] sequence_length`.
+    In a grid file V comes from `[tokenizer] vocab_size`, P from `[train] sequence_length`, `causal` from `objective`.
     """
 
     embedding_size: int = setting(64, "E: width of token, position and type embeddings.", low=1)
@@ -50,13 +50,18 @@ class ModelSpec:
     )
     vocab_size: int = setting(2000, "V: rows of the token embedding.", low=1)
     max_positions: int = setting(66, "P: rows of the position embedding, sequence length + 2.", low=3)
+    causal: bool = setting(False, "A token attends to itself and what precedes it only; follows from `objective`.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """How a run is trained. Budgets in tokens or FLOPs are resolved to `updates` when the grid is expanded."""
 
-    objective: str = setting("mlm", "Masked language modelling.", choices=("mlm",))
+    objective: str = setting(
+        "mlm",
+        "`mlm`: masked tokens from both sides; `clm`: each next token from those before it, same encoder, causal mask.",
+        choices=("mlm", "clm"),
+    )
     recipe: str = setting(
         "default",
         "`paper` changes the defaults of every switch to the settings of Deshpande et al. (2023); keys that the file "
@@ -65,6 +70,13 @@ class TrainSpec:
         identity=False,
     )
     updates: int = setting(2000, "Optimiser updates.", unit="updates", low=1)
+    minutes: float = setting(
+        0.0,
+        "Budget in minutes of training (evaluation apart); 0 means none. The schedule follows the time spent, `updates` is "
+        "only what is expected, and two runs are not bitwise alike.",
+        unit="minutes",
+        low=0.0,
+    )
     batch_size: int = setting(32, "Sequences an update, whatever fits on the device at once.", unit="sequences", low=1)
     sequence_length: int = setting(64, "Tokens of a row, `<s>` included.", unit="tokens", low=8)
     packing: str = setting(
@@ -80,9 +92,9 @@ class TrainSpec:
     )
     masking: str = setting(
         "80/10/10",
-        "What becomes of a selected token in training: `<mask>`, random or kept in these percentages. Evaluation always "
-        "masks all of them.",
-        choices=("80/10/10", "100/0/0"),
+        "What becomes of a selected token in training: `<mask>`, random or kept in these percentages; `whole-word` is "
+        "80/10/10 with all pieces of a word sharing one lot. Evaluation always masks tokens, and all that it selects.",
+        choices=("80/10/10", "100/0/0", "whole-word"),
     )
     padding_in_loss: bool = setting(
         False, "Quirk of the paper: padding positions count in training and validation loss, which deflates both."
@@ -90,9 +102,23 @@ class TrainSpec:
     learning_rate: float = setting(2e-3, "Peak learning rate.", low=1e-8, high=10.0)
     schedule: str = setting(
         "linear",
-        "After the warm-up: `linear` or `cosine` to zero, `noam` (inverse square root), or `constant`.",
-        choices=("linear", "cosine", "noam", "constant"),
+        "After the warm-up: `linear` or `cosine` to zero, `noam` (inverse square root), `constant`, or `wsd`: constant, "
+        "then linear to zero over the last `decay_share` of the updates.",
+        choices=("linear", "cosine", "noam", "constant", "wsd"),
     )
+    decay_share: float = setting(0.2, "Share of a `wsd` budget spent in its decay.", unit="share", low=0.01, high=1.0)
+    decay_points: tuple[float, ...] = setting(
+        (),
+        "Earlier budgets of a `wsd` run, as shares of its updates: at each a copy is decayed and scored as if that had been "
+        "the budget, then the run goes on undecayed. Rows of the split `decayed`.",
+    )
+    patience: int = setting(
+        0,
+        "Stop early after so many evaluations without a validation loss lower by `patience_gain`; 0 means never.",
+        unit="evaluations",
+        low=0,
+    )
+    patience_gain: float = setting(0.0, "What counts as lower for `patience`.", unit="nats", low=0.0)
     warmup_share: float = setting(0.05, "Share of updates spent in linear warm-up.", unit="share", low=0.0, high=1.0)
     warmup_max: int = setting(0, "Most updates of warm-up; 0 means no limit.", unit="updates", low=0)
     beta1: float = setting(0.9, "AdamW's first decay.", low=0.0, high=0.9999)
@@ -108,8 +134,9 @@ class TrainSpec:
     )
     precision: str = setting(
         "auto",
-        "Arithmetic of the matrix products; `auto` is resolved for the device when the run is planned.",
-        choices=("auto", "fp32", "bf16"),
+        "Arithmetic of the matrix products: `fp32`; `tf32` (GPUs from capability 8.0); `bf16`; `fp16` with loss scaling (GPUs); "
+        "`auto` is resolved for the device when the run is planned. Weights and optimiser are always fp32.",
+        choices=("auto", "fp32", "tf32", "bf16", "fp16"),
     )
     evaluate_every: int = setting(0, "Updates between evaluations; 0 means a tenth of the run.", unit="updates", low=0)
     checkpoint_every: int = setting(
@@ -175,12 +202,16 @@ def evaluation_id_of(spec: RunSpec, split: str) -> str:
             "cross_documents": spec.train.cross_documents,
             "padding_in_loss": spec.train.padding_in_loss,
         }
+        | ({"objective": "clm"} if spec.train.objective == "clm" else {})
     )
 
 
 def identity(spec: Any) -> dict[str, Any]:
-    """The fields of a spec that are part of a run's identity, by name."""
-    return {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec) if f.metadata.get("identity", True)}
+    """The fields of a spec that are part of a run's identity, by name. The updates expected in a budget of minutes are not."""
+    fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec) if f.metadata.get("identity", True)}
+    if fields.get("minutes"):
+        del fields["updates"]
+    return fields
 
 
 def canonical_json(value: Any) -> str:
@@ -202,12 +233,14 @@ def from_dict(data: dict[str, Any]) -> RunSpec:
     """The inverse of `to_dict`; keys of a newer version that this one does not know are an error (TypeError)."""
     corpus = dict(data["corpus"])
     corpus["sources"] = tuple(corpus["sources"])
+    train = dict(data["train"])
+    train["decay_points"] = tuple(train["decay_points"])
     return RunSpec(
         **{
             **data,
             "model": ModelSpec(**data["model"]),
             "corpus": CorpusSpec(**corpus),
             "tokenizer": TokenizerSpec(**data["tokenizer"]),
-            "train": TrainSpec(**data["train"]),
+            "train": TrainSpec(**train),
         }
     )
