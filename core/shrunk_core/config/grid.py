@@ -16,6 +16,7 @@ from .expression import Expression, parse
 from .language_spec import CorpusSpec, TokenizerSpec
 from .loader import Place, read_section, read_toml, refuse_unknown
 from .recipe import PAPER_UNTIED_HEADS, RECIPES
+from .refusal import impossible, refuse_contradictions
 from .setting import setting
 from .spec import POSITION_OFFSET, ModelSpec, TrainSpec
 
@@ -187,35 +188,6 @@ class GridSpec:
 
     def _place(self, section: str) -> Place:
         return Place(self.path, self.text, section)
-
-
-def refuse_contradictions(train: TrainSpec, place: Place) -> None:
-    """ConfigError for settings of [train] that do not go together."""
-    points = train.decay_points
-    if points and train.schedule != "wsd":
-        raise ConfigError(f'{place.key("decay_points")} need schedule = "wsd", not "{train.schedule}"')
-    if points and train.minutes:
-        raise ConfigError(f"{place.key('decay_points')} need a budget that is known before, not minutes")
-    if list(points) != sorted(set(points)) or not all(0 < p < 1 for p in points):
-        raise ConfigError(f"{place.key('decay_points')} must rise and lie between 0 and 1, not {list(points)}")
-    if train.objective == "clm" and train.padding_in_loss:
-        raise ConfigError(f'{place.key("padding_in_loss")} is a quirk of masked training; objective = "clm" has none')
-
-
-def impossible(model: ModelSpec) -> str:
-    """Why this shape cannot be built, with the nearest that can; empty when it can."""
-    heads = model.fixed_heads or model.num_heads
-    if model.hidden_size % heads:
-        valid = [a for a in range(1, model.hidden_size + 1) if model.hidden_size % a == 0]
-        near = min(valid, key=lambda a: (abs(a - heads), a))
-        fixed = " (fixed_heads, the paper's quirk)" if model.fixed_heads else ""
-        return f"hidden_size {model.hidden_size} is not divisible by {heads} heads{fixed}; {near} would do"
-    if model.tie == "full" and model.embedding_size != model.hidden_size:
-        return (
-            f'tie = "full" needs embedding_size = hidden_size, not {model.embedding_size} and {model.hidden_size}; '
-            'tie = "projected" does not'
-        )
-    return ""
 
 
 def load_grid(path: Path) -> GridSpec:
