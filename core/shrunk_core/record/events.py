@@ -13,41 +13,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from .cell_events import CELL_EVENTS
+from .event_base import Attempt, Event
 
 VERSION = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Base of all events; `kind` names the class on disk."""
-
-    kind: ClassVar[str] = ""
-    logged_at: float = dataclasses.field(default_factory=time.time)
-
-
 # ---------------------------------------------------------------- a run's own log, written by its worker
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt(Event):
-    """A worker takes a run up: who it is, and everything that is not in the spec but may matter. Not logged itself."""
-
-    attempt: int
-    host: str
-    pid: int
-    process_started_at: float
-    device: str
-    device_name: str
-    threads: int
-    micro_batch: int
-    torch_version: str
-    shrunk_version: str
-    cpu_capability: str = ""
-    execution: str = ""
-    """`eager`, `graph` (CUDA graphs) or `compiled`; kept on resume."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,7 +299,7 @@ JOURNAL_EVENTS: tuple[type[Event], ...] = (
     CorpusBuilt,
     TokenizerBuilt,
 )
-KINDS: dict[str, type[Event]] = {c.kind: c for c in RUN_EVENTS + JOURNAL_EVENTS}
+KINDS: dict[str, type[Event]] = {c.kind: c for c in RUN_EVENTS + CELL_EVENTS + JOURNAL_EVENTS}
 _FIELDS: dict[str, frozenset[str]] = {k: frozenset(f.name for f in dataclasses.fields(c)) for k, c in KINDS.items()}
 
 
