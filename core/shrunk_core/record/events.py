@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from .cell_events import CELL_EVENTS
 from .event_base import Attempt, Event
+from .study_events import STUDY_EVENTS
 
 VERSION = 1
 
@@ -298,6 +299,7 @@ JOURNAL_EVENTS: tuple[type[Event], ...] = (
     CorpusProgress,
     CorpusBuilt,
     TokenizerBuilt,
+    *STUDY_EVENTS,
 )
 KINDS: dict[str, type[Event]] = {c.kind: c for c in RUN_EVENTS + CELL_EVENTS + JOURNAL_EVENTS}
 _FIELDS: dict[str, frozenset[str]] = {k: frozenset(f.name for f in dataclasses.fields(c)) for k, c in KINDS.items()}
