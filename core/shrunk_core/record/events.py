@@ -66,6 +66,9 @@ class Step(Event):
 class Evaluated(Event):
     """Loss over a whole split with every scored token masked: mean nats, n, and a standard error clustered by sequence.
 
+    split: `validation`, `test`, or `decayed`: the validation split scored by a decayed copy of a `wsd` run at an earlier
+    budget, which `update`, `tokens` and `flops` name. With objective `clm` every next token is scored and nothing masked.
+
     `unigram_loss` is the cross-entropy of the train split's add-one unigram on the same tokens; `unigram_stderr` is of
     the paired difference `unigram_loss - loss`, clustered in the same way.
     """
