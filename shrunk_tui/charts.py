@@ -7,6 +7,7 @@ values are left out, because they abort it.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
