@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from .pane import Pane
-from .scaling_choice import AXES, COSTS, COUNTINGS, FORMS, METHODS, NAMES, POINTS, PRICINGS, VIEWS, Choice
+from .scaling_choice import AXES, COSTS, COUNTINGS, FORMS, METHODS, NAMES, POINTS, PRICINGS, RESIDUALS, VIEWS, Choice
 
 if TYPE_CHECKING:
     from ..charts import Chart
@@ -54,11 +54,11 @@ class ScalingPane(Pane):
         Binding("c", "step('counting', 1)", "Counting"),
         Binding("p", "points", "Points"),
         Binding("slash", "subset", "Subset"),
-        Binding("g", "group", "Colours"),
+        Binding("g", "group", "Colour by", show=False),
         Binding("r", "residuals", "Residuals"),
         Binding("o", "overlay", "Overlay"),
         Binding("s", "save", "Save"),
-        Binding("k", "keep", "Keep fit"),
+        Binding("k", "keep", "Keep the fit in the lab", show=False),
         Binding("e", "effect", "Effect", show=False),
         Binding("m", "pricing", "Dominance or ladders", show=False),
         Binding("d", "evaluation_set", "Evaluation set", show=False),
@@ -150,21 +150,28 @@ class ScalingPane(Pane):
             self._timer = None
         self._waiting_since, self._stale = 0.0, False
         self._head("working ...")
-        self.session.work(self, self._work, self.choice, then=self._done, failed=self._failed, group="study")
+        self._answer(first=True)
 
-    def _work(self, choice: Choice) -> tuple[Study, float]:
+    def _answer(self, first: bool) -> None:
+        self.session.work(self, self._work, self.choice, first, then=self._done, failed=self._failed, group="study")
+
+    def _work(self, choice: Choice, first: bool) -> tuple[Study, float]:
         from .scaling_study import study
 
         store = self.session.store()
-        pending = store.refresh().pending if not self.session.read_only else 0.0
-        return study(store, choice), pending
+        pending = store.refresh().pending if first and not self.session.read_only else 0.0
+        return study(store, choice, first), pending
 
     def _done(self, answer: tuple[Study, float]) -> None:
         found, pending = answer
+        again = self.study is not None and self.study.choice == found.choice and found.whole
         self.study = found
-        self._show_numbers()
-        self._draw()
+        self._show_numbers(keep_place=again)
+        if not again:
+            self._draw()
         self._head()
+        if not found.whole:
+            self._answer(first=False)
         if pending > 0 and self._front:
             self._later(pending + 0.1)
 
@@ -190,13 +197,13 @@ class ScalingPane(Pane):
             widget.update(self._empty() if chart is None else "")
             return
         self.session.work(
-            self, _drawn, chart, width, height, self.session.ascii, then=widget.update, group="draw"
+            self, _drawn, chart, width, height, self.choice.residuals, self.session.ascii, then=widget.update, group="draw"
         )  # fmt: skip
 
     def _empty(self) -> str:
         return "" if self.study is None else "\n  " + (self.study.problem or "Nothing to draw.")
 
-    def _show_numbers(self) -> None:
+    def _show_numbers(self, keep_place: bool = False) -> None:
         found = self.study
         if found is None:
             return
@@ -208,7 +215,8 @@ class ScalingPane(Pane):
             lines = ["NO LAW", found.problem, "", *lines]
         self.query_one("#scaling-numbers", Static).update(wrapped(lines, max(30, side.size.width - 3)))
         self._lay_out()
-        side.scroll_home(animate=False)
+        if not keep_place:
+            side.scroll_home(animate=False)
 
     def _head(self, state: str = "") -> None:
         choice = self.study.choice if self.study else self.choice
@@ -256,7 +264,7 @@ class ScalingPane(Pane):
             self._choose(points=self.choice.stepped("points", POINTS).points)
 
     def action_residuals(self) -> None:
-        self._choose(residuals=not self.choice.residuals)
+        self._choose(residuals=self.choice.stepped("residuals", RESIDUALS).residuals)
 
     def action_pricing(self) -> None:
         self._choose(pricing=self.choice.stepped("pricing", PRICINGS).pricing)
@@ -341,10 +349,14 @@ class ScalingPane(Pane):
         keep_fit(self.session.store(), name, found.found, found.asked, found.choice.headless())
 
 
-def _drawn(chart: Chart, width: int, height: int, ascii_only: bool) -> Text:
+def _drawn(chart: Chart, width: int, height: int, residuals: str, ascii_only: bool) -> Text:
     """The chart in the lines that are there: the legend and the notes take from the plot."""
-    from ..charts import draw
+    from ..charts import LEAST_HEIGHT_OF_TWO, draw, residuals_alone
 
+    if residuals == "alone" and chart.residuals:
+        chart = residuals_alone(chart)
+    elif chart.residuals and height < LEAST_HEIGHT_OF_TWO + 4:
+        chart = replace(chart, residuals=())
     text = draw(chart, width=width, height=height, ascii_only=ascii_only)
     over = len(text.splitlines()) - height
     if over > 0:

@@ -13,6 +13,8 @@ POINTS = ("final", "paper", "envelope", "none")
 METHODS = ("envelope", "paper", "final", "isoflop")
 COSTS = ("flops", "params", "seconds", "energy")
 PRICINGS = ("ladder", "dominance")
+RESIDUALS = ("beside", "alone", "none")
+"""Of the residuals: in a panel below the law where there is room, in the place of the law, or not at all."""
 
 NAMES = {"final": "final points", "paper": "frontier in bins", "envelope": "lower envelope", "none": "all evaluations"}
 
@@ -29,7 +31,7 @@ class Choice:
     points: str = "final"
     where: str = ""
     group: str = ""
-    residuals: bool = True
+    residuals: str = "beside"
     reference: str = ""
     evaluation_id: str = ""
     method: str = "envelope"
@@ -68,7 +70,8 @@ class Choice:
                 self.form, (self.form, [])
             )
             joint = form in ("chinchilla", "kaplan")
-            words = ["fit", form, *extra, *([] if joint else ["--x", self.x]), "--frontier", self.points]
+            words = ["fit", form, *extra, *([] if joint or self.x == "flops" else ["--x", self.x])]
+            words += ["--frontier", self.points] if self.points != "final" else []
         words += ["--counting", self.counting] if self.view != "correlations" and self.counting != "paper" else []
         words += ["--where", f"'{self.where}'"] if self.where else []
         words += ["--evaluation-id", self.evaluation_id] if self.evaluation_id else []
@@ -84,4 +87,5 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "method": METHODS,
     "cost": COSTS,
     "pricing": PRICINGS,
+    "residuals": RESIDUALS,
 }

@@ -40,7 +40,8 @@ RESAMPLES = 400
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """lines: numbers and notes, one a line, as text. problem: why there is no answer, with what to do. tasks, sets,
-    references, groups: what the keys can choose from now. found: the fit as `shrunk fit` prints it, to be kept."""
+    references, groups: what the keys can choose from now. whole: False while other countings are still to be asked.
+    found: the fit as `shrunk fit` prints it, to be kept."""
 
     choice: Choice
     chart: Chart | None = None
@@ -51,14 +52,18 @@ class Study:
     references: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     runs: int = 0
+    whole: bool = True
     found: Mapping[str, Any] = field(default_factory=dict)
     asked: Asked | None = None
 
 
-def study(store: Store, choice: Choice) -> Study:
-    """The answer to a choice. A refusal is an answer: its reason is in `problem`, with the points where there are some."""
+def study(store: Store, choice: Choice, first: bool = False) -> Study:
+    """The answer to a choice. A refusal is an answer: its reason is in `problem`, with the points where there are some.
+
+    first: a quick answer, which does not yet say whether another counting of FLOPs would conclude something else.
+    """
     sets = tuple(row[0] for row in queries.evaluation_sets(store).rows)
-    base = Study(choice=choice, sets=sets, references=tuple(references.names(store)))
+    base = Study(choice=choice, whole=not first, sets=sets, references=tuple(references.names(store)))
     if not sets:
         return replace(base, problem="No run of this lab has been evaluated yet. When one has, its law is drawn here.")
     chosen = choice.evaluation_id if choice.evaluation_id in sets else sets[0]
@@ -71,7 +76,7 @@ def study(store: Store, choice: Choice) -> Study:
     def read(counting: str) -> Points:
         return lab_points(store, counting=counting, where=choice.where or None, evaluation_id=chosen, every=every)
 
-    source = Source(read=read, counting=choice.counting, home=store)
+    source = Source(read=read, counting=choice.counting, home=store, one_counting=first)
     try:
         points = source.points()
     except ShrunkError as refused:
@@ -116,7 +121,7 @@ def _law(base: Study, source: Source, points: Points) -> Study:
         return replace(base, problem=str(refused), chart=chart)
     chart = fit_chart(
         fitted.result, fitted.used, fitted.x, fitted.y, pool=fitted.pool, colour_by=choice.group or None,
-        residuals=choice.residuals, overlay=overlay,
+        residuals=choice.residuals != "none", overlay=overlay,
     )  # fmt: skip
     found |= {"frontier": choice.points}
     lines = (*_numbers(found, fitted), *remark)
@@ -154,13 +159,20 @@ def _numbers(found: Mapping[str, Any], fitted: Fitted) -> list[str]:
             lines.append(f"{symbol:6}{short(value):>9}  {span}")
         lines.append("")
     lines.append(f"{found['points']} points, {found['clusters']} independent runs")
-    lines.append(f"{found['agreed']} of {found['starts']} starts agree; R2 {short(found['r2'])}")
+    tried = (
+        f"{found['starts']} breaks tried"
+        if found["form"] == "broken"
+        else f"{found['agreed']} of {found['starts']} starts agree"
+    )
+    lines.append(f"{tried}; R2 {short(found['r2'])}")
     if found.get("test_one_law") is not None:
         lines.append(f"one law in place of two: p = {found['test_one_law']:.3f}")
     moved = [one for one in fitted.result.leverage if one.value]
     if moved:
         one = moved[0]
-        lines.append(f"without {one.run}: {one.param} {short(one.value)} to {short(one.without)}")
+        lines.append(
+            f"without {fitted.used.texts('run')[one.point]}: {one.param} {short(one.value)} to {short(one.without)}"
+        )
     return [*lines, *_notes(found["warnings"])]
 
 
