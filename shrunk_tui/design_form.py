@@ -167,5 +167,7 @@ def totals(preview: Preview, rows: Sequence[dict[str, Any]], counting: str, slot
     if preview.repeated:
         parts.append(f"{preview.repeated} the same as another, left out")
     parts.append(f"to train {len(todo)}: {flops(sum(r['flops_total'] for r in todo))} FLOPs ({counting})")
-    parts.append(f"about {duration(max([seconds / slots, *(r['seconds'] for r in todo)]) if todo else 0)} on {slots} slots")
+    parts.append(
+        f"about {duration(max([seconds / slots, *(r['seconds'] for r in todo)]) if todo else 0)} on {slots} slots"
+    )
     return ", ".join(parts)

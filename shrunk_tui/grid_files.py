@@ -84,7 +84,9 @@ def known_languages(lab: Path) -> list[KnownLanguage]:
     for size in (1000, 3000, 5000):
         recipe = {"sources": ["embedded:kjv"], "vocabulary": f"top:{size}", "unit": "sentence", "min_words": 6}
         if not any({**g.recipe, **recipe} == g.recipe for g in found):
-            found.append(KnownLanguage(words=f"embedded:kjv reduced to top:{size} by sentence: not built", recipe=recipe))
+            found.append(
+                KnownLanguage(words=f"embedded:kjv reduced to top:{size} by sentence: not built", recipe=recipe)
+            )
     return found
 
 

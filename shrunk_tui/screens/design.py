@@ -91,7 +91,7 @@ class DesignPane(Pane):
         self._fingerprints: dict[CorpusSpec, str] = {}
         self._trouble: dict[CorpusSpec, str] = {}
         self._slots = 1
-        self._drawn: Any = None
+        self._working = self._again = False
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -107,7 +107,7 @@ class DesignPane(Pane):
 
     def _begin(self) -> None:
         """Take up the grid that was left, or a new one."""
-        from shrunk_core.config.document import GridDocument, new_document, parse_document
+        from shrunk_core.config.document import new_document, parse_document
         from shrunk_core.errors import ShrunkError
 
         text, path = self.session.state.get("design.text", ""), self.session.state.get("design.path", "")
@@ -251,7 +251,11 @@ class DesignPane(Pane):
     # ------------------------------------------------------------------ the preview
 
     def _look(self) -> None:
-        """Work the preview out again, in a thread."""
+        """Work the preview out again, in a thread; once more when it is done if something changed meanwhile."""
+        if self._working:
+            self._again = True
+            return
+        self._working = True
         statuses = {run_id: row.status.status for run_id, row in self.session.rows.items()}
         known = {**self._fingerprints, **dict.fromkeys(self._trouble, "")}
         self.session.work(
@@ -259,15 +263,19 @@ class DesignPane(Pane):
         )
 
     def _take_preview(self, found: tuple[Preview, list[dict[str, Any]]]) -> None:
+        self._working = False
         self.preview, self.rows = found
         self.table.empty = "" if self.rows else "no runs: see the line below"
         self.table.show(preview_cells(self.rows, self.counting, self.session.ascii), headings(self.counting))
         self._tell()
         self._about()
         self._draw()
-        for corpus in self.preview.unknown:
+        if self._again:
+            self._again = False
+            self._look()
+        elif self.preview.unknown:
+            corpus = self.preview.unknown[0]
             self.session.work(self, self._read_fingerprint, corpus, then=self._take_fingerprint, group="language")
-            break
 
     def _read_fingerprint(self, corpus: CorpusSpec) -> tuple[CorpusSpec, str, str]:
         from shrunk_core.engine.preview import fingerprint
@@ -291,7 +299,9 @@ class DesignPane(Pane):
         line = self.query_one("#design-totals", Static)
         if self.preview is None:
             return
-        trouble = next((self._trouble[r.point.corpus] for r in self.preview.runs if r.point.corpus in self._trouble), "")
+        trouble = next(
+            (self._trouble[r.point.corpus] for r in self.preview.runs if r.point.corpus in self._trouble), ""
+        )
         line.set_class(bool(self.preview.problem), "-error")
         if self.preview.problem:
             line.update(self.preview.problem)
@@ -371,7 +381,9 @@ class DesignPane(Pane):
     def action_open(self) -> None:
         from ..grid_files import known_grids
 
-        self.session.work(self, known_grids, self.session.lab, dict(self.session.grids), then=self._choose, group="files")
+        self.session.work(
+            self, known_grids, self.session.lab, dict(self.session.grids), then=self._choose, group="files"
+        )
 
     def _choose(self, found: list[Any]) -> None:
         from .asking import Choose
@@ -487,7 +499,8 @@ class DesignPane(Pane):
         words = totals(preview, self.rows, self.counting, self._slots)
         saved = f"\nThe grid is saved as {self.document.path}." if self.is_dirty else ""
         self.app.push_screen(
-            Confirm(f"Start {self.document.name}?", f"{words}.{saved}\nIt trains on when this screen is closed."), confirmed
+            Confirm(f"Start {self.document.name}?", f"{words}.{saved}\nIt trains on when this screen is closed."),
+            confirmed,
         )
 
     def _hand_over(self, document: GridDocument) -> tuple[GridDocument, dict[str, Any]]:
