@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import on
@@ -17,8 +16,8 @@ from textual.widgets import ContentSwitcher, Static, TextArea
 
 from ..format import duration
 from ..widgets.sql_editor import SqlEditor
-from .asking import AskText, Choose
-from .pane import Pane
+from .asking import Choose
+from .sql_actions import SqlActions
 
 if TYPE_CHECKING:
     from shrunk_core.store.completion import Catalog
@@ -33,11 +32,9 @@ select name, status, num_params, best_loss, best_perplexity
 from runs
 order by best_loss
 """
-PASTE_BYTES = 74_000
-"""What terminals take in one OSC 52 sequence; more is for a file."""
 
 
-class SqlPane(Pane):
+class SqlPane(SqlActions):
     """Editor above, answer below."""
 
     title = "SQL"
@@ -50,7 +47,7 @@ class SqlPane(Pane):
     twin = 'shrunk sql "select ..."  (--saved NAME, --out FILE, --format table|json|csv)'
     BINDINGS = [
         Binding("f5,ctrl+r,ctrl+j", "run", "Run", key_display="f5"),
-        Binding("ctrl+c,super+c", "stop", "Stop", show=False),
+        Binding("escape,ctrl+c", "stop", "Stop", show=False),
         Binding("e,i,enter", "edit", "Edit"),
         Binding("p", "plot", "Plot"),
         Binding("x", "axis('x')", "x"),
@@ -93,10 +90,6 @@ class SqlPane(Pane):
             with VerticalScroll(id="sql-words", can_focus=True):
                 yield Static("", markup=False)
 
-    @property
-    def editor(self) -> SqlEditor:
-        return self.query_one(SqlEditor)
-
     def shown(self) -> None:
         self.focus_answer()  # not the editor, where the digits that change the tab would be typed
         if self.catalog is None:
@@ -138,7 +131,7 @@ class SqlPane(Pane):
     def action_run(self) -> None:
         """Ask what is in the editor, or the part of it that is selected."""
         if self._question is not None:
-            self.app.notify("A query is running; ctrl+c stops it.", severity="warning")
+            self.app.notify("A query is running; esc stops it.", severity="warning")
             return
         text = self.editor.selected_text.strip() or self.editor.text
         self.editor.close()
@@ -163,7 +156,7 @@ class SqlPane(Pane):
         question = self._question
         if question is not None:
             rows = f", {question.rows:,} rows so far" if question.rows else ""
-            self._say(f"asking, {duration(time.monotonic() - self._asked_at)}{rows}; ctrl+c stops it")
+            self._say(f"asking, {duration(time.monotonic() - self._asked_at)}{rows}; esc stops it")
 
     def _done(self) -> None:
         self._question = None
@@ -244,7 +237,10 @@ class SqlPane(Pane):
 
     @on(SqlEditor.Left)
     def _left_editor(self) -> None:
-        self.focus_answer()
+        if self._question is not None:
+            self.action_stop()
+        else:
+            self.focus_answer()
 
     def action_edit(self) -> None:
         self.editor.focus()
@@ -319,116 +315,3 @@ class SqlPane(Pane):
         if self.axes is not None:
             self.axes = replace(self.axes, **{which: not getattr(self.axes, which)})
             self._draw()
-
-    # ------------------------------------------------------------------ taking it along
-
-    def action_copy(self) -> None:
-        """The selected cells to the clipboard of the terminal (OSC 52, which works over SSH)."""
-        from ..widgets.answer_table import AnswerTable
-
-        for table in self.query(AnswerTable):
-            table.action_copy_selection()
-
-    def on_data_table_selection_copied(self, event: Any) -> None:
-        from ..widgets.answer_table import as_text
-
-        self._copy(as_text(event.values), f"{len(event.values):,} row{'s' * (len(event.values) != 1)}")
-
-    def action_copy_all(self) -> None:
-        """The whole answer as tab-separated text with its header."""
-        if self.answer is not None:
-            from ..widgets.answer_table import as_text
-
-            table = self.answer.table
-            rows = zip(*(c.to_pylist() for c in table.slice(0, PASTE_BYTES).columns), strict=True)
-            self._copy(as_text([tuple(table.column_names), *rows]), f"{table.num_rows:,} rows")
-
-    def _copy(self, text: str, what: str) -> None:
-        if len(text.encode()) > PASTE_BYTES:
-            self.app.notify("That is more than terminals take at once; w writes it to a file.", severity="warning")
-            return
-        self.app.copy_to_clipboard(text)
-        self.app.notify(f"Copied {what}.")
-
-    def action_export(self) -> None:
-        """Write the answer to a file."""
-        if self.answer is None:
-            self.app.notify("Run a query first; its answer is what is written.")
-            return
-        answer = self.answer
-        start = Path.cwd() if self.session.read_only else self.session.lab / "exports"
-
-        def named(text: str | None) -> None:
-            if not text:
-                return
-            from shrunk_core.store.table_files import write_table
-
-            path = Path(text).expanduser()
-            path = path if path.is_absolute() else start / path
-            if path.is_relative_to(self.session.lab) and self.refuse_write("write into the lab"):
-                return
-
-            def told(done: Path) -> None:
-                self.app.notify(f"{answer.table.num_rows:,} rows in {done}", markup=False)
-
-            self.session.work(self, write_table, answer.table, path, then=told, group="export")
-
-        hint = f"A name starts from {start}. The ending says the format: .csv .parquet .json .md"
-        self.app.push_screen(AskText("Write the answer to", "answer.csv", hint), named)
-
-    # ------------------------------------------------------------------ kept queries
-
-    def action_history(self) -> None:
-        """Choose one of the queries asked before."""
-        from shrunk_core.store.query_files import history
-
-        self.session.work(self, history, self.session.lab, then=self._choose_asked, group="kept")
-
-    def _choose_asked(self, asked: list[Any]) -> None:
-        if not asked:
-            self.app.notify("Nothing was asked in this lab yet.")
-            return
-        newest = list(reversed(asked))
-        choices = [(a.text, f"{'failed' if a.rows is None else f'{a.rows:,}':>9}  {_one_line(a.text)}") for a in newest]
-        self.app.push_screen(Choose("Asked before: rows, query", choices), self._put)
-
-    def action_saved(self) -> None:
-        """Choose a saved query."""
-        from shrunk_core.store.query_files import saved_queries
-
-        self.session.work(self, saved_queries, self.session.lab, then=self._choose_saved, group="kept")
-
-    def _choose_saved(self, saved: list[Any]) -> None:
-        if not saved:
-            self.app.notify("No saved queries yet; f4 saves the one in the editor as a file in queries/.")
-            return
-        choices = [(s.text, f"{s.name}  {s.note or _one_line(s.text)}") for s in saved]
-        self.app.push_screen(Choose("Saved queries", choices), self._put)
-
-    def _put(self, text: str | None) -> None:
-        if text is not None:
-            self.editor.text = text.rstrip() + "\n"
-            self.editor.focus()
-
-    def action_save(self) -> None:
-        """Save the query in the editor as a file."""
-        if self.refuse_write("save a query"):
-            return
-        from shrunk_core.store.query_files import save_query
-
-        def named(name: str | None) -> None:
-            if name:
-                lab, text = self.session.lab, self.editor.text
-                self.session.work(self, save_query, lab, name, text, then=self._told_saved, group="kept")
-
-        hint = "It becomes a file in queries/. A first line `-- what for` shows in the list."
-        self.app.push_screen(AskText("Save the query as", "", hint), named)
-
-    def _told_saved(self, path: Path) -> None:
-        self.app.notify(f'Saved {path}. Without the screen: shrunk sql --saved "{path.stem}"', markup=False)
-
-
-def _one_line(text: str) -> str:
-    """A query as one short line, without its comments."""
-    words = " ".join(line for line in text.splitlines() if not line.lstrip().startswith("--")).split()
-    return " ".join(words)[:110]
