@@ -69,11 +69,14 @@ class TrainSpec:
     sequence_length: int = setting(64, "Tokens of a row, `<s>` included.", unit="tokens", low=8)
     packing: str = setting(
         "packed",
-        "`packed`: a document's units joined and cut into full rows; `documents`: one unit a row, padded.",
-        choices=("packed", "documents"),
+        "`packed`: a document's units joined and cut into full rows; `documents`: one unit a row, padded; `grouped`: units "
+        "joined in order until they have sequence_length / 1.2 words (the paper), padded.",
+        choices=("packed", "documents", "grouped"),
     )
     cross_documents: bool = setting(
-        False, "Let a packed row continue into the next document (no padding at all). Attention then crosses documents."
+        False,
+        "Let a packed row (no padding at all then) or a group continue into the next document. Attention then crosses "
+        "documents.",
     )
     mask_share: float = setting(
         0.15, "Share of tokens selected in training (Bernoulli).", unit="share", low=0.01, high=0.9
@@ -198,15 +201,18 @@ def to_plain(spec: Any) -> dict[str, Any]:
     return dataclasses.asdict(spec)
 
 
+def corpus_from_dict(data: dict[str, Any]) -> CorpusSpec:
+    """A corpus recipe from plain data; lists become tuples."""
+    return CorpusSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+
 def from_dict(data: dict[str, Any]) -> RunSpec:
     """The inverse of `to_dict`; keys of a newer version that this one does not know are an error (TypeError)."""
-    corpus = dict(data["corpus"])
-    corpus["sources"] = tuple(corpus["sources"])
     return RunSpec(
         **{
             **data,
             "model": ModelSpec(**data["model"]),
-            "corpus": CorpusSpec(**corpus),
+            "corpus": corpus_from_dict(data["corpus"]),
             "tokenizer": TokenizerSpec(**data["tokenizer"]),
             "train": TrainSpec(**data["train"]),
         }
