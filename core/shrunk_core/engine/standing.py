@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..record.cell_events import CellEpoch, CellStarted
 from ..record.eventlog import read_new
 from ..record.events import (
     Evaluated,
@@ -24,7 +25,7 @@ from ..record.events import (
     decode,
 )
 from ..record.journal import journal_files
-from ..record.rundir import RunDir, run_dirs
+from ..record.rundir import RunDir, cell_dirs, is_cell, parent_of, run_dirs
 from ..record.status import LogWord, QueueWord, RunStatus, derive_status, fold_log, fold_queue
 
 
@@ -54,6 +55,10 @@ def fold(standing: Standing, event: Event) -> Standing:
             return replace(standing, update=event.update, loss=event.loss, tokens_per_second=event.tokens_per_second)
         case Resumed():
             return replace(standing, update=event.from_update, tokens_per_second=None)
+        case CellEpoch():
+            return replace(standing, update=event.update, loss=event.loss)
+        case CellStarted():
+            return replace(standing, update=event.from_update)
         case Evaluated() if event.split == "validation":
             return replace(standing, evaluated=event)
     return standing
@@ -62,12 +67,14 @@ def fold(standing: Standing, event: Event) -> Standing:
 class Watch:
     """Follows all logs of a lab. `look()` reads what is new and returns it, each event with the run it belongs to."""
 
-    def __init__(self, lab: Path, run_ids: set[str] | None = None) -> None:
-        """run_ids: follow only these runs' logs (journals are always followed)."""
-        self.lab, self.run_ids = lab, run_ids
+    def __init__(self, lab: Path, run_ids: set[str] | None = None, *, cells: bool = False) -> None:
+        """run_ids: follow only these runs' logs (journals are always followed). cells: follow their child jobs too,
+        under the ids `RUN/CELL`; without it journals' words about child jobs are passed over."""
+        self.lab, self.run_ids, self.cells = lab, run_ids, cells
         self.standings: dict[str, Standing] = {}
         self.grids: dict[str, GridSubmitted] = {}
         self._offsets: dict[Path, int] = {}
+        self._children: dict[str, tuple[int, list[RunDir]]] = {}
 
     def look(self) -> list[tuple[str, Event]]:
         """New events as (run_id, event), journals first with the run_id they name or an empty one."""
@@ -84,6 +91,30 @@ class Watch:
                 self.standings[run.run_id] = fold(self.standings.get(run.run_id, Standing()), event)
             if run.run_id not in self.standings and run.spec_file.exists():
                 self.standings[run.run_id] = Standing(known=True)
+        if self.cells:
+            news += [item for run in runs for item in self._look_at_cells(run)]
+        return news
+
+    def _look_at_cells(self, run: RunDir) -> list[tuple[str, Event]]:
+        """News of a run's child jobs. Finished ones say nothing more; the folder is listed only when it has changed."""
+        try:
+            changed = run.downstream.stat().st_mtime_ns
+        except FileNotFoundError:
+            return []
+        known = self._children.get(run.run_id)
+        # a listing within a clock tick of the folder's last change may have missed a child: list again next time
+        if known is None or known[0] != changed or time.time_ns() - changed < 2_000_000_000:
+            known = self._children[run.run_id] = (changed, cell_dirs(run))
+        news: list[tuple[str, Event]] = []
+        for cell in known[1]:
+            standing = self.standings.get(cell.run_id, Standing())
+            if standing.log.state == "finished":
+                continue
+            standing = replace(standing, known=True)
+            for event in self._new(cell.events_file):
+                news.append((cell.run_id, event))
+                standing = fold(standing, event)
+            self.standings[cell.run_id] = standing
         return news
 
     def status(self, run_id: str) -> RunStatus:
@@ -93,8 +124,13 @@ class Watch:
         if isinstance(event, GridSubmitted):
             self.grids[event.grid] = event
         elif isinstance(event, (RunQueued, RunLaunched, RunReaped, RunDequeued)):
+            if is_cell(event.run_id) and not self._follows(event.run_id):
+                return
             standing = self.standings.get(event.run_id, Standing())
             self.standings[event.run_id] = replace(standing, queue=fold_queue(standing.queue, event), known=True)
+
+    def _follows(self, cell_id: str) -> bool:
+        return self.cells and (self.run_ids is None or parent_of(cell_id) in self.run_ids)
 
     def _new(self, path: Path) -> list[Event]:
         offset = self._offsets.get(path, 0)

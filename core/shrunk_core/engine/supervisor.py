@@ -16,9 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..config.cell import cell_from_dict
 from ..config.lab import LabSettings, read_settings
 from ..config.spec import RunSpec, from_dict
 from ..errors import ShrunkError
+from ..record.celldir import write_cell
 from ..record.events import (
     GridSubmitted,
     RunDequeued,
@@ -30,9 +32,21 @@ from ..record.events import (
 )
 from ..record.journal import open_journal
 from ..record.lock import FileLock
-from ..record.rundir import REQUESTS, Process, SpecFile, read_spec, run_dir, this_process, write_atomically, write_spec
+from ..record.rundir import (
+    REQUESTS,
+    Process,
+    SpecFile,
+    is_cell,
+    parent_of,
+    read_spec,
+    run_dir,
+    this_process,
+    write_atomically,
+    write_spec,
+)
 from ..record.status import WORKER_DIED
 from .desk import Desk
+from .gate import gate_of
 from .hardware import cores, worker_devices
 from .launcher import Child, Launcher, LocalLauncher
 from .prepare import is_built, result_file
@@ -65,7 +79,7 @@ class Supervisor:
         self.devices = worker_devices()
         self.slots: dict[str, Job | None] = {f"slot:{i}": None for i in range(slots)}
         self.queue: list[str] = []
-        self.watch = Watch(lab)
+        self.watch = Watch(lab, cells=True)
         self.journal = open_journal(lab)
         self.deaths: dict[str, tuple[int, int]] = {}
         self._specs: dict[str, SpecFile] = {}
@@ -91,7 +105,9 @@ class Supervisor:
             elif status.status == "stopped" and status.reason.startswith(WORKER_DIED):
                 self._enqueue(run_id, "worker-died")
 
-    def _spec(self, run_id: str) -> SpecFile:
+    def _spec(self, job_id: str) -> SpecFile:
+        """The spec of a run, or of the run that a cell belongs to."""
+        run_id = parent_of(job_id)
         if run_id not in self._specs:
             self._specs[run_id] = read_spec(run_dir(self.lab, run_id))
         return self._specs[run_id]
@@ -142,6 +158,8 @@ class Supervisor:
         match request["action"]:
             case "submit":
                 return self._submit(request)
+            case "submit-cells":
+                return self._submit_cells(request)
             case "stop":
                 return {"stopped": self._stop(request["run_ids"])}
             case "shutdown":
@@ -160,6 +178,21 @@ class Supervisor:
         self.journal.append(
             GridSubmitted(grid=request["grid"], run_ids=tuple(ids), names=tuple(names), toml=request["toml"])
         )
+        queued = self._enqueue_missing(ids)
+        if request.get("slots"):
+            self._resize(int(request["slots"]))
+        return {"run_ids": ids, "queued": queued, "slots": len(self.slots)}
+
+    def _submit_cells(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Write the specs of downstream cells that are new, and queue those that are neither finished nor under way."""
+        ids = []
+        for entry in request["cells"]:
+            spec = cell_from_dict(entry)
+            write_cell(self.lab, spec)
+            ids.append(spec.job_id)
+        return {"job_ids": ids, "queued": self._enqueue_missing(ids)}
+
+    def _enqueue_missing(self, ids: list[str]) -> list[str]:
         self.watch.look()
         queued = []
         for run_id in ids:
@@ -167,9 +200,7 @@ class Supervisor:
                 continue
             self._enqueue(run_id, "submitted")
             queued.append(run_id)
-        if request.get("slots"):
-            self._resize(int(request["slots"]))
-        return {"run_ids": ids, "queued": queued, "slots": len(self.slots)}
+        return queued
 
     def _resize(self, slots: int) -> None:
         """More or fewer slots; a slot that is taken goes when its job has ended."""
@@ -211,6 +242,8 @@ class Supervisor:
             waiting: set[str] = set()
             held = {job.run_id for job in self.slots.values() if job}
             for run_id in [r for r in self.queue if r not in held]:  # a worker that has left may not be reaped yet
+                if is_cell(run_id) and not self._cell_may_start(run_id):
+                    continue
                 if self._spec(run_id).spec.tokenizer_fingerprint in waiting:
                     continue
                 spec = self._spec(run_id).spec
@@ -224,6 +257,16 @@ class Supervisor:
                     self._prepare(slot, spec, request)
                     break
                 waiting.add(spec.tokenizer_fingerprint)
+
+    def _cell_may_start(self, job_id: str) -> bool:
+        """False while the cell's run has yet to give its checkpoint, and when it never will: then the cell fails here."""
+        parent = parent_of(job_id)
+        under_way = parent in self.queue or any(job and job.run_id == parent for job in self.slots.values())
+        gate = gate_of(self.lab, job_id, self.watch.status(parent), under_way=under_way)
+        if gate.refusal:
+            self.queue.remove(job_id)
+            self.journal.append(RunDequeued(run_id=job_id, status="failed", message=gate.refusal))
+        return gate.open
 
     def _launch(self, slot: str, run_id: str) -> None:
         run = run_dir(self.lab, run_id)

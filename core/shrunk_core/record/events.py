@@ -13,39 +13,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from .cell_events import CELL_EVENTS
+from .event_base import Attempt, Event
+from .study_events import STUDY_EVENTS
 
 VERSION = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Base of all events; `kind` names the class on disk."""
-
-    kind: ClassVar[str] = ""
-    logged_at: float = dataclasses.field(default_factory=time.time)
-
-
 # ---------------------------------------------------------------- a run's own log, written by its worker
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt(Event):
-    """A worker takes a run up: who it is, and everything that is not in the spec but may matter. Not logged itself."""
-
-    attempt: int
-    host: str
-    pid: int
-    process_started_at: float
-    device: str
-    device_name: str
-    threads: int
-    micro_batch: int
-    torch_version: str
-    shrunk_version: str
-    cpu_capability: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +65,9 @@ class Step(Event):
 @dataclass(frozen=True, kw_only=True)
 class Evaluated(Event):
     """Loss over a whole split with every scored token masked: mean nats, n, and a standard error clustered by sequence.
+
+    split: `validation`, `test`, or `decayed`: the validation split scored by a decayed copy of a `wsd` run at an earlier
+    budget, which `update`, `tokens` and `flops` name. With objective `clm` every next token is scored and nothing masked.
 
     `unigram_loss` is the cross-entropy of the train split's add-one unigram on the same tokens; `unigram_stderr` is of
     the paired difference `unigram_loss - loss`, clustered in the same way.
@@ -325,8 +306,9 @@ JOURNAL_EVENTS: tuple[type[Event], ...] = (
     CorpusProgress,
     CorpusBuilt,
     TokenizerBuilt,
+    *STUDY_EVENTS,
 )
-KINDS: dict[str, type[Event]] = {c.kind: c for c in RUN_EVENTS + JOURNAL_EVENTS}
+KINDS: dict[str, type[Event]] = {c.kind: c for c in RUN_EVENTS + CELL_EVENTS + JOURNAL_EVENTS}
 _FIELDS: dict[str, frozenset[str]] = {k: frozenset(f.name for f in dataclasses.fields(c)) for k, c in KINDS.items()}
 
 
