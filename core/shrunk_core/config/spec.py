@@ -130,7 +130,8 @@ def to_plain(spec: Any) -> dict[str, Any]:
 
 def corpus_from_dict(data: dict[str, Any]) -> CorpusSpec:
     """A corpus recipe from plain data; lists become tuples."""
-    return CorpusSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    return CorpusSpec(**values)
 
 
 def from_dict(data: dict[str, Any]) -> RunSpec:

@@ -38,7 +38,7 @@ def band_hashes(units: list[str]) -> np.ndarray:
     """uint64 [n, BANDS]: one number a band; near-duplicates have at least one of them in common, in its place."""
     if not units:
         return np.empty((0, BANDS), dtype=np.uint64)
-    from rensa import RMinHash
+    from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue] - a compiled module without stubs
 
     matrix = RMinHash.digest_matrix_from_token_sets([list(triples(u)) for u in units], BANDS * ROWS, SEED)
     minima = np.array(matrix.to_rows(), dtype=np.uint64).reshape(len(units), BANDS, ROWS)
