@@ -7,16 +7,17 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from shrunk_core.config.document import new_document
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
-from tiny import write_grid
 
 from shrunk_tui.app import ShrunkApp
 from shrunk_tui.screens.asking import Confirm
 from shrunk_tui.screens.design import DesignPane
 from shrunk_tui.screens.iso import IsoScreen
 from shrunk_tui.session import LabSession
+from tests.tiny import write_grid
 
 
 def story(lab: Path, tell: Callable[[Pilot[None], DesignPane], object], size: tuple[int, int] = (120, 40)) -> None:
@@ -61,6 +62,7 @@ async def put(pilot: Pilot[None], pane: DesignPane, key: str, text: str) -> None
     await pilot.pause()
 
 
+@pytest.mark.slow
 def test_six_runs_designed_by_keys_alone_started_and_watched_to_their_end(lab: Path, tmp_path: Path) -> None:
     write_grid(tmp_path)  # for its text; the grid itself is made by keys
 
