@@ -40,7 +40,9 @@ def initialise(model: MaskedLanguageModel, how: str, seed: int) -> None:
                 std = BERT_STD if how == "bert" else 1.0 / math.sqrt(parameter.shape[1])
                 parameter.normal_(0.0, std, generator=generator)
         if how == "sinusoidal":
-            model.encoder.embeddings.position.weight.copy_(sinusoids(model.spec.max_positions, model.spec.embedding_size))
+            model.encoder.embeddings.position.weight.copy_(
+                sinusoids(model.spec.max_positions, model.spec.embedding_size)
+            )
 
 
 def sinusoids(positions: int, width: int) -> torch.Tensor:
