@@ -30,7 +30,7 @@ class Look:
     x: str = "update"
     log_x: bool = False
     log_y: bool = False
-    smoothing: int = 0
+    smoothing: int = 21
     bands: str = ""
 
 

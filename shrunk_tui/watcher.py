@@ -66,6 +66,8 @@ class Watcher:
         self.rows: dict[str, Row] = {}
         self.watch = Watch(lab, set())
         """Reads the journals; the runs' logs are read here and folded into its standings."""
+        self.unreadable: dict[str, str] = {}
+        """Runs whose spec cannot be read, and why."""
         self._specs: dict[str, SpecFile] = {}
         self._offsets: dict[Path, int] = {}
         self._runs_stamp = 0
@@ -105,9 +107,12 @@ class Watcher:
             return set()
         there = {p.name for p in folder.iterdir() if (p / "spec.json").exists()} if stamp else set()
         for name in sorted(there - self._specs.keys()):
-            with contextlib.suppress(RunError):  # broken, or of a newer version: `shrunk doctor` names it
+            try:
                 self._specs[name] = read_spec(RunDir(folder / name))
+                self.unreadable.pop(name, None)
                 dirty.add(name)
+            except RunError as problem:
+                self.unreadable[name] = str(problem)
         removed = self._specs.keys() - there
         for name in removed:
             self._specs.pop(name)
