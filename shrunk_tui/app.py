@@ -29,7 +29,7 @@ class ShrunkApp(App[None]):
     """The UI on one lab. Quitting never touches what trains."""
 
     TITLE = "shrunk"
-    CSS_PATH = "shrunk.tcss"
+    CSS_PATH = Path(__file__).with_name("shrunk.tcss")
     COMMANDS = App.COMMANDS | {ShrunkCommands}
     BINDINGS = [
         *(Binding(t.key, f"go('{t.name}')", f"Go to {t.title}", show=False) for t in TABS),
@@ -119,8 +119,8 @@ class ShrunkApp(App[None]):
         look = self._waiting.pop(pane.id or "", None)
         if new and self.session.looked:
             look = Look(changed=frozenset(self.session.rows))
-        if look:
-            pane.lab_changed(look)
+        if look or (new and self.session.looked):
+            pane.lab_changed(look or EMPTY_LOOK)
 
     # ------------------------------------------------------------------ news
 

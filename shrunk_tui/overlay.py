@@ -57,7 +57,7 @@ def overlay(curves: CurveStore, runs: Sequence[Drawn], look: Look) -> Scene:
         baselines |= _baseline(evaluations)
     kind = "training loss" if look.what == "train" else "validation loss"
     title = f"{kind}, nats, by {AXIS_TITLES[look.x]}"
-    if look.smoothing > 1:
+    if look.smoothing > 1 and look.what == "train":
         title += f", mean of {look.smoothing}"
     if look.bands:
         lines = banded(lines, runs, look.bands)

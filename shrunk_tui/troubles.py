@@ -46,9 +46,10 @@ def _supervisor(lab: Path, rows: Mapping[str, Row]) -> str:
         last = desk.log.read_text(errors="replace").strip().splitlines()[-1][:160]
     except (OSError, IndexError):
         pass
-    word = f"No supervisor serves this lab: {queued} queued runs wait" if queued else "No supervisor serves this lab"
-    word += f", {running} running go on by themselves" if running else ""
-    return f"{word}. ! starts one (so does `shrunk run GRID`)." + (f" Its last word: {last}" if last else "")
+    left = [f"{queued} in the queue wait"] if queued else []
+    left += [f"{running} running go on without it"] if running else []
+    word = f"No supervisor serves this lab: {', '.join(left)}. ! starts one (so does `shrunk run GRID`)."
+    return word + (f" Its last word: {last}" if last else "")
 
 
 def _served_elsewhere(desk: Desk) -> bool:

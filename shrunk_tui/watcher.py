@@ -32,6 +32,8 @@ TAIL_BYTES = 32_768
 """First stretch that is read from a log's end; doubled until it holds what decides the run's standing."""
 
 DECIDING = (b'"kind":"started"', b'"kind":"resumed"', b'"kind":"left"', b'"kind":"finished"', b'"kind":"failed"')
+MEASURING = (b'"kind":"step"', b'"kind":"started"', b'"kind":"resumed"')
+"""Events that say how many updates are done."""
 ALIVE_SECONDS = 2.0
 """How often it is asked whether the workers of running runs still live."""
 RESCAN_SECONDS = 5.0
@@ -190,7 +192,7 @@ def last_words(path: Path, standing: Standing) -> tuple[Standing, int]:
             if start:
                 data = data[data.find(b"\n") + 1 :]
             end = data.rfind(b"\n") + 1
-            if start == 0 or any(kind in data for kind in DECIDING):
+            if start == 0 or (any(kind in data for kind in DECIDING) and any(kind in data for kind in MEASURING)):
                 break
             length *= 4
     lines = data[:end].split(b"\n")
