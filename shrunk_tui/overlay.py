@@ -70,6 +70,7 @@ def overlay(curves: CurveStore, runs: Sequence[Drawn], look: Look) -> Scene:
         rules=rules,
         log_x=look.log_x,
         log_y=look.log_y,
+        clip=look.what == "train",
         smoothing=look.smoothing if look.what == "train" else 0,
         empty="no evaluation yet: w shows the training loss" if look.what == "validation" else "no update yet",
     )
