@@ -50,8 +50,9 @@ class Line:
 class Scene:
     """What to draw, without a size. zoom: ends of x, then of y, in drawn scale (log10 when log); None shows all.
 
-    clip: let the highest few percent go out at the top, so that a run's first updates do not flatten the rest; a note
-    in the corner says so. cursor: place of the crosshair in drawn x; its values stand in the legend. rules: level lines with their names.
+    clip: let the highest few percent go out at the top, so that a run's first updates do not flatten the rest; a note in
+    the corner says so. cursor: place of the crosshair in drawn x; its values stand in the legend. rules: level lines
+    with their names.
     """
 
     title: str = ""
