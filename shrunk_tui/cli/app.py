@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stop": ("runs:stop", "Stop runs or grids, each with a checkpoint."),
     "show": ("runs:show", "One run: settings, results, where its files are."),
     "logs": ("runs:logs", "A run's events and its worker's output."),
+    "replay": ("replay:replay", "Play a finished grid's logs through the screens again."),
     "plot": ("plot:plot", "Loss curves, or loss against FLOPs, tokens or parameters, in the terminal."),
     "sql": ("sql:sql", "Ask the lab's database, read-only, at any moment."),
     "fit": ("analysis:fit", "Fit a power law to the lab's runs, with intervals, or say why it cannot be told."),
