@@ -73,7 +73,7 @@ def run(
     """
     folder = find_lab(lab)
     planned = make_plan(folder, load_grid(grid))
-    reply = submit(folder, planned, slots)
+    reply = submit(folder, planned, slots or None)
     found = len(reply["run_ids"]) - len(reply["queued"])
     say(
         f"{planned.grid.name}: {len(reply['queued'])} runs to train on {reply['slots']} slots, {found} finished or under way"

@@ -122,10 +122,10 @@ def stop(
 
     folder = find_lab(lab)
     chosen = {s.run_id: s for s in choose(folder, runs)}
-    stopped = stop_runs(folder, list(chosen))
-    for run_id in stopped:
+    reply = stop_runs(folder, list(chosen))
+    for run_id in reply.done:
         print(f"stopping {run_id} {chosen[run_id].name}")
-    if not stopped:
+    if not reply.done:
         say("none of them is queued or running")
 
 

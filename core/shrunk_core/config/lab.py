@@ -18,6 +18,9 @@ TEMPLATE = """\
 slots = 0               # runs at once; 0: one a GPU, or without one as many as there are cores
 threads = 1             # threads of one run; tiny models gain more from a second run than from a second thread
 idle_seconds = 20.0     # the supervisor leaves when nothing has been queued or running for so long
+order = "longest"       # within a grid: longest, shortest, breadth (every shape once before any twice), grid (as listed)
+retries = 3             # a worker that is killed so often without getting further is not started again; -1: no limit
+retry_seconds = 2.0     # pause before a killed run is started again; doubles with each death in a row
 """
 
 
@@ -29,6 +32,13 @@ class LabSettings:
     threads: int = setting(1, "Threads of one run.", low=1, high=1024)
     idle_seconds: float = setting(
         20.0, "The supervisor leaves when nothing has been queued or running for so long.", unit="seconds", low=0.0
+    )
+    order: str = setting("longest", "Order of runs within a grid.", choices=("longest", "shortest", "breadth", "grid"))
+    retries: int = setting(
+        3, "A worker killed so often without getting further is not started again; -1: no limit.", low=-1, high=1000000
+    )
+    retry_seconds: float = setting(
+        2.0, "Pause before a killed run is started again; doubles with each death in a row.", unit="seconds", low=0.0
     )
 
 

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ..record.rundir import Process, process_of
+
 
 class Child(Protocol):
-    """A started job. `pid` is for events and people."""
+    """A started job. `process` names it in events, `pid` is for people."""
 
     @property
     def pid(self) -> int: ...
+
+    @property
+    def process(self) -> Process: ...
 
     def poll(self) -> int | None:
         """Exit code (negative for a signal), or None while it runs."""
@@ -38,18 +43,19 @@ class Launcher(Protocol):
 class LocalChild:
     """A process of this machine."""
 
-    process: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes]
+    process: Process
 
     @property
     def pid(self) -> int:
-        return self.process.pid
+        return self.popen.pid
 
     def poll(self) -> int | None:
-        return self.process.poll()
+        return self.popen.poll()
 
     def signal(self, number: int) -> None:
-        if self.process.poll() is None:
-            os.kill(self.process.pid, number)
+        if self.popen.poll() is None:
+            os.kill(self.popen.pid, number)
 
 
 class LocalLauncher:
@@ -61,14 +67,13 @@ class LocalLauncher:
         if device:
             environment["CUDA_VISIBLE_DEVICES"] = device
         with open(log, "ab") as output:
-            return LocalChild(
-                subprocess.Popen(
-                    # -P: a folder named shrunk_core where the user stands must not shadow the package
-                    [sys.executable, "-P", "-m", module, *arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                    env=environment,
-                )
+            popen = subprocess.Popen(
+                # -P: a folder named shrunk_core where the user stands must not shadow the package
+                [sys.executable, "-P", "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=environment,
             )
+        return LocalChild(popen, process_of(popen.pid))

@@ -14,13 +14,11 @@ import time
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ..config.lab import LabSettings, read_settings
-from ..config.spec import RunSpec, from_dict
+from ..config.spec import RunSpec
 from ..errors import ShrunkError
 from ..record.events import (
-    GridSubmitted,
     RunDequeued,
     RunLaunched,
     RunQueued,
@@ -30,18 +28,22 @@ from ..record.events import (
 )
 from ..record.journal import open_journal
 from ..record.lock import FileLock
-from ..record.rundir import REQUESTS, Process, SpecFile, read_spec, run_dir, this_process, write_atomically, write_spec
+from ..record.rundir import REQUESTS, Process, SpecFile, read_spec, run_dir, this_process, write_atomically
 from ..record.status import WORKER_DIED
+from .actions import heed
 from .desk import Desk
+from .estimate import estimated_seconds
 from .hardware import cores, worker_devices
 from .launcher import Child, Launcher, LocalLauncher
 from .prepare import is_built, result_file
+from .queue import Place, Queue
+from .retries import Ending, judge
 from .standing import Watch
 
 TICK_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
-MOST_DEATHS = 3
-"""A worker that was killed this often without reaching a further checkpoint is not started again."""
+TAIL_LINES = 3
+"""Of worker.log, for the message about a worker that ended without a word."""
 
 WORKER = "shrunk_core.engine.worker"
 PREPARE = "shrunk_core.engine.prepare"
@@ -55,6 +57,7 @@ class Job:
     child: Child | None
     process: Process | None = None
     request: Path | None = None
+    launched_at: float = 0.0
 
 
 class Supervisor:
@@ -64,10 +67,12 @@ class Supervisor:
         self.lab, self.settings, self.launcher, self.desk = lab, settings, launcher, Desk(lab)
         self.devices = worker_devices()
         self.slots: dict[str, Job | None] = {f"slot:{i}": None for i in range(slots)}
-        self.queue: list[str] = []
+        self.queue = Queue()
         self.watch = Watch(lab)
         self.journal = open_journal(lab)
-        self.deaths: dict[str, tuple[int, int]] = {}
+        self.again: set[str] = set()
+        self._deaths: dict[str, tuple[int, int]] = {}
+        self._failures: dict[str, int] = {}
         self._specs: dict[str, SpecFile] = {}
         self.leaving = False
         self._busy_at = self._beat_at = time.monotonic()
@@ -79,17 +84,17 @@ class Supervisor:
         when its supervisor was killed shows up, or is found dead, a while later.
         """
         self.watch.look()
-        held = set(self.queue) | {job.run_id for job in self.slots.values() if job}
+        held = set(self.queue.places) | {job.run_id for job in self.slots.values() if job}
         left = [item for item in self.watch.standings.items() if item[0] not in held]
         for run_id, standing in sorted(left, key=lambda item: item[1].queue.logged_at):
             status = self.watch.status(run_id)
             worker = standing.log.worker
             if status.status == "queued":
-                self.queue.append(run_id)
+                self.queue.add(self.place(run_id))
             elif status.status == "running" and worker is not None and worker.alive():
                 self._adopt(Job(run_id=run_id, child=None, process=worker))
             elif status.status == "stopped" and status.reason.startswith(WORKER_DIED):
-                self._enqueue(run_id, "worker-died")
+                self.enqueue(run_id, "worker-died")
 
     def _spec(self, run_id: str) -> SpecFile:
         if run_id not in self._specs:
@@ -122,7 +127,7 @@ class Supervisor:
         """Heed requests, reap, fill slots, beat."""
         for name, request in self.desk.take():
             try:
-                self.desk.answer(name, self._heed(request))
+                self.desk.answer(name, heed(self, request))
             except ShrunkError as problem:
                 self.desk.answer(name, {"error": str(problem)})
         self._reap()
@@ -136,71 +141,55 @@ class Supervisor:
         self._beat_at = time.monotonic()
         write_atomically(self.desk.owner, json.dumps(asdict(this_process()) | {"heartbeat": time.time()}))
 
-    # ------------------------------------------------------------ requests
+    # ------------------------------------------------------------ the queue
 
-    def _heed(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request["action"]:
-            case "submit":
-                return self._submit(request)
-            case "stop":
-                return {"stopped": self._stop(request["run_ids"])}
-            case "shutdown":
-                self.leaving = True
-                return {}
-        raise ShrunkError(f"this supervisor does not know `{request['action']}`; restart it with this version")
+    def job_of(self, run_id: str) -> Job | None:
+        """What works on a run now."""
+        return next((job for job in self.slots.values() if job and job.run_id == run_id), None)
 
-    def _submit(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Write the specs of runs that are new, and queue those that are neither finished nor under way."""
-        ids, names = [], []
-        for entry in request["runs"]:
-            spec = from_dict(entry["spec"])
-            write_spec(self.lab, spec, name=entry["name"], grid=request["grid"], costs=entry["costs"])
-            ids.append(spec.run_id)
-            names.append(entry["name"])
-        self.journal.append(
-            GridSubmitted(grid=request["grid"], run_ids=tuple(ids), names=tuple(names), toml=request["toml"])
+    def place(self, run_id: str) -> Place:
+        """A run's place in the queue, from what the journals say of it."""
+        spec, standing = self._spec(run_id), self.watch.standings[run_id]
+        grid = self.watch.grids.get(standing.grid or spec.grid)
+        return Place(
+            run_id=run_id,
+            priority=standing.priority,
+            submitted_at=grid.logged_at if grid else 0.0,
+            order=grid.order if grid else self.settings.order,
+            seed=spec.spec.seed,
+            number=grid.run_ids.index(run_id) if grid and run_id in grid.run_ids else 0,
+            seconds=round(estimated_seconds(spec.spec.model, spec.spec.train), 1),
         )
-        self.watch.look()
-        queued = []
-        for run_id in ids:
-            if run_id in self.queue or self.watch.status(run_id).status in ("finished", "running"):
-                continue
-            self._enqueue(run_id, "submitted")
-            queued.append(run_id)
-        if request.get("slots"):
-            self._resize(int(request["slots"]))
-        return {"run_ids": ids, "queued": queued, "slots": len(self.slots)}
 
-    def _resize(self, slots: int) -> None:
+    def enqueue(self, run_id: str, reason: str, *, grid: str = "", seconds: float = 0.0) -> None:
+        """Let a run wait for a slot, but not take one before `seconds` have passed."""
+        for name in REQUESTS:
+            (run_dir(self.lab, run_id).control / name).unlink(missing_ok=True)
+        grid = grid or self.watch.standings[run_id].grid or self._spec(run_id).grid
+        self.journal.append(RunQueued(run_id=run_id, grid=grid, reason=reason))
+        self.watch.look()
+        self.queue.add(self.place(run_id), until=time.monotonic() + seconds)
+
+    def dequeue(self, run_id: str, status: str, message: str) -> None:
+        """Take a run out of the queue."""
+        self.queue.remove(run_id)
+        self.journal.append(RunDequeued(run_id=run_id, status=status, message=message))
+
+    def forgive(self, run_id: str) -> None:
+        """A person wants the run again: its deaths and failures so far count no more."""
+        self._deaths.pop(run_id, None)
+        self._failures.pop(run_id, None)
+
+    def num_slots(self) -> int:
+        return len(self.slots)
+
+    def resize(self, slots: int) -> None:
         """More or fewer slots; a slot that is taken goes when its job has ended."""
         for i in range(slots):
             self.slots.setdefault(f"slot:{i}", None)
         for name in [n for n, job in self.slots.items() if job is None][::-1]:
             if len(self.slots) > slots:
                 del self.slots[name]
-
-    def _enqueue(self, run_id: str, reason: str) -> None:
-        for name in REQUESTS:
-            (run_dir(self.lab, run_id).control / name).unlink(missing_ok=True)
-        grid = self._spec(run_id).grid
-        self.journal.append(RunQueued(run_id=run_id, grid=grid, reason=reason))
-        self.queue.append(run_id)
-
-    def _stop(self, run_ids: list[str]) -> list[str]:
-        """Take queued runs out and ask workers to leave with a checkpoint."""
-        touched = []
-        for run_id in run_ids:
-            if run_id in self.queue:
-                self.queue.remove(run_id)
-                self.journal.append(RunDequeued(run_id=run_id, status="stopped", message="stopped before it began"))
-                touched.append(run_id)
-        for job in self.slots.values():
-            if job and job.run_id in run_ids:
-                control = run_dir(self.lab, job.run_id).control
-                control.mkdir(exist_ok=True)
-                (control / "stop").touch()
-                touched.append(job.run_id)
-        return touched
 
     # ------------------------------------------------------------ slots
 
@@ -210,7 +199,8 @@ class Supervisor:
         for slot in [s for s, job in self.slots.items() if job is None]:
             waiting: set[str] = set()
             held = {job.run_id for job in self.slots.values() if job}
-            for run_id in [r for r in self.queue if r not in held]:  # a worker that has left may not be reaped yet
+            ready = self.queue.ready(time.monotonic())
+            for run_id in [r for r in ready if r not in held]:  # a worker that has left may not be reaped yet
                 if self._spec(run_id).spec.tokenizer_fingerprint in waiting:
                     continue
                 spec = self._spec(run_id).spec
@@ -231,8 +221,18 @@ class Supervisor:
         child = self.launcher.start(
             WORKER, [str(run.path)], threads=self.settings.threads, device=device, log=run.worker_log
         )
-        self.slots[slot] = Job(run_id=run_id, child=child)
-        self.journal.append(RunLaunched(run_id=run_id, pid=child.pid, slot=slot))
+        self.slots[slot] = Job(run_id=run_id, child=child, launched_at=time.time())
+        started_at = child.process.started_at
+        self.journal.append(
+            RunLaunched(
+                run_id=run_id,
+                pid=child.pid,
+                slot=slot,
+                host=child.process.host,
+                process_started_at=started_at,
+                device=device or "cpu",
+            )
+        )
 
     def _prepare_request(self, spec: RunSpec) -> Path:
         return self.desk.private / f"prepare-{spec.corpus_fingerprint}-{spec.tokenizer_fingerprint}.json"
@@ -275,29 +275,72 @@ class Supervisor:
             for path in (request, result_file(request), request.with_suffix(".log")):
                 path.unlink(missing_ok=True)
             return
-        for run_id in list(self.queue):
+        for run_id in self.queue.in_order():
             if self._prepare_request(self._spec(run_id).spec) == request:
-                self.queue.remove(run_id)
-                self.journal.append(RunDequeued(run_id=run_id, status="failed", message=message))
+                self.dequeue(run_id, "failed", message)
 
     def _worker_ended(self, job: Job, code: int | None) -> None:
-        """Requeue a run whose worker died without a word; leave the others as their log says."""
+        """Do with a run what the rule of `retries.judge` says of how its worker ended."""
+        run_id = job.run_id
         pid = job.child.pid if job.child else job.process.pid if job.process else 0
-        self.journal.append(RunReaped(run_id=job.run_id, pid=pid, returncode=code))
+        self.journal.append(RunReaped(run_id=run_id, pid=pid, returncode=code))
         self.watch.look()
-        state = self.watch.standings[job.run_id].log.state
-        if state in ("finished", "failed", "left") or job.run_id in self.queue or self.leaving:
+        if run_id in self.queue or self.leaving:
             return
-        saved = len(list(run_dir(self.lab, job.run_id).checkpoints.glob("update-*")))
-        update = self.watch.standings[job.run_id].update
-        deaths, before = self.deaths.get(job.run_id, (0, -1))
+        standing = self.watch.standings[run_id]
+        spoke = standing.log.logged_at >= job.launched_at and standing.log.state != "running"
+        failures = self._failures.get(run_id, 0) + 1 if spoke and standing.log.state == "failed" else 0
+        self._failures[run_id] = failures
+        ending = Ending(
+            code=code,
+            word=standing.log,
+            spoke=spoke,
+            cause=standing.cause,
+            tail=self._tail(run_id),
+            deaths=self._count_death(run_id) if not spoke else 0,
+            failures=failures,
+        )
+        verdict = judge(ending, self.settings)
+        if verdict.act == "requeue":
+            self.enqueue(run_id, verdict.reason, seconds=verdict.seconds)
+        elif verdict.act == "fail":
+            self.journal.append(RunDequeued(run_id=run_id, status="failed", message=verdict.message))
+        elif run_id in self.again:
+            self.enqueue(run_id, "resumed")
+        elif spoke and standing.log.state == "failed" and standing.cause == "data":
+            self._fail_alike(run_id, standing.log.reason)
+        self.again.discard(run_id)
+
+    def _count_death(self, run_id: str) -> int:
+        """Workers of this run killed in a row without getting further than the one before."""
+        saved = any(run_dir(self.lab, run_id).checkpoints.glob("update-*"))
+        update = self.watch.standings[run_id].update
+        deaths, before = self._deaths.get(run_id, (0, -1))
         deaths = deaths + 1 if update <= before or not saved else 1
-        self.deaths[job.run_id] = (deaths, update)
-        if deaths >= MOST_DEATHS:
-            message = f"its worker died {deaths} times without getting further (exit {code}); see worker.log"
-            self.journal.append(RunDequeued(run_id=job.run_id, status="failed", message=message))
-        else:
-            self._enqueue(job.run_id, "worker-died")
+        self._deaths[run_id] = (deaths, update)
+        return deaths
+
+    def _fail_alike(self, run_id: str, message: str) -> None:
+        """Bad data would fail every run that reads the same rows: say it once for all of them."""
+        hit = self._spec(run_id).spec
+        for other in self.queue.in_order():
+            spec = self._spec(other).spec
+            if (spec.tokenizer_fingerprint, spec.corpus_fingerprint, spec.train.sequence_length) == (
+                hit.tokenizer_fingerprint,
+                hit.corpus_fingerprint,
+                hit.train.sequence_length,
+            ):
+                self.dequeue(other, "failed", message)
+
+    def _tail(self, run_id: str) -> str:
+        """The last lines that the run's worker printed."""
+        try:
+            with open(run_dir(self.lab, run_id).worker_log, "rb") as file:
+                file.seek(max(0, file.seek(0, 2) - 4096))
+                lines = file.read().decode(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return " | ".join(line.strip() for line in lines[-TAIL_LINES:])
 
     def _send_home(self) -> None:
         """Ask all workers to leave with a checkpoint, wait up to 10 s, and keep their runs queued for the next start."""

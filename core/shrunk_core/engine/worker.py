@@ -47,8 +47,12 @@ def main(arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, remember)
     signal.signal(signal.SIGINT, remember)
-    log = EventWriter(run.events_file)
-    past = list(read_events(run.events_file))
+    try:
+        past = list(read_events(run.events_file))
+        log = EventWriter(run.events_file)
+    except ShrunkError as problem:  # a log of a newer version, a full disk: nothing can be said there
+        print(problem, file=sys.stderr)
+        return 1
     if any(isinstance(e, Finished) for e in past):
         return 0
     starts = [e for e in past if isinstance(e, (Started, Resumed))]

@@ -5,7 +5,7 @@ runs/<run_id>/spec.json      written once at birth, never changed
               worker.log     standard output and error of its workers
               checkpoints/   update-<n>/, pruned to the policy of the spec
               model/         a Hugging Face checkpoint of the finished run
-              control/       small files that ask the worker for something: `stop`, `pause`, `checkpoint`
+              control/       small files that ask the worker to leave: `stop`, `pause`, `cancel`
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from ..errors import RunError
 
 SPEC_VERSION = 1
 
-REQUESTS = ("stop", "pause")
+REQUESTS = ("cancel", "stop", "pause")
 """Files in `control/` that ask a worker to leave with a checkpoint."""
 
 
@@ -158,4 +159,13 @@ class Process:
 
 
 def this_process() -> Process:
-    return Process(host=socket.gethostname(), pid=os.getpid(), started_at=psutil.Process().create_time())
+    return process_of(os.getpid())
+
+
+def process_of(pid: int) -> Process:
+    """The process of this host with this id now; one that has ended already gets this moment as its start."""
+    try:
+        started_at = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        started_at = time.time()
+    return Process(host=socket.gethostname(), pid=pid, started_at=started_at)

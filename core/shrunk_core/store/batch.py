@@ -10,7 +10,7 @@ import duckdb
 
 from ..record.status import QueueWord
 from .logs import LogPosition
-from .rows import LATEST, Row
+from .rows import LATEST, Row, queue_row
 from .runstate import RunState
 from .schema import STEP_FIELDS
 
@@ -53,7 +53,7 @@ class Batch:
             replace_states(con, self.states)
             segments = ((run_id, i, last) for run_id, cuts in self.cuts.items() for i, last in enumerate(cuts))
             _replace(con, "segments", "run_id", self.cuts, segments)
-            words = ((run_id, *dataclasses.astuple(word)) for run_id, word in self.words.items())
+            words = (queue_row(run_id, word) for run_id, word in self.words.items())
             _replace(con, "queue_words", "run_id", self.words, words)
             _replace(con, "logs", "source", self.positions, map(dataclasses.astuple, self.positions.values()))
             if ALL_JOURNALS in self.forgotten:

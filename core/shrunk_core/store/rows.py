@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import RunError
 from ..record.events import Evaluated, Event, Step, encode
 from ..record.rundir import RunDir, read_spec
+from ..record.status import QueueWord
 from .logs import FoundLog
 from .schema import COSTS, EVALUATION_FIELDS, FLOPS_TYPE, STEP_FIELDS, run_spec_columns, spec_columns
 
@@ -87,6 +88,13 @@ def event_row(event: Event, source: str, run_id: str | None, seq: int, segment: 
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and abs(value) < 2**63 else None
+
+
+def queue_row(run_id: str, word: QueueWord) -> Row:
+    """A row of `raw.queue_words`, which `ingest.queue_words` reads back."""
+    worker = word.worker
+    process = (None, None, None) if worker is None else (worker.host, worker.pid, worker.started_at)
+    return (run_id, word.state, word.status, word.reason, word.logged_at, *process)
 
 
 def spec_row(log: FoundLog) -> Row:

@@ -140,7 +140,8 @@ def tables() -> dict[str, str]:
         "segments": "run_id VARCHAR, segment INTEGER, last_update BIGINT",
         "run_specs": _columns(run_spec_columns()),
         "run_states": _columns(_state_columns()),
-        "queue_words": "run_id VARCHAR, state VARCHAR, status VARCHAR, reason VARCHAR, logged_at DOUBLE",
+        "queue_words": "run_id VARCHAR, state VARCHAR, status VARCHAR, reason VARCHAR, logged_at DOUBLE, "
+        "host VARCHAR, pid BIGINT, process_started_at DOUBLE",
         "steps": _columns(_ROW + list(STEP_FIELDS)),
         "evaluations": _columns(_ROW + list(EVALUATION_FIELDS)),
         # Every other event, of runs and journals; source: the run's id or the journal's file name.
