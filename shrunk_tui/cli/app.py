@@ -6,7 +6,8 @@ import difflib
 import importlib
 import os
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from shrunk_core import __version__
@@ -30,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "frontier": ("analysis:frontier", "The compute-optimal points of learning curves."),
     "icer": ("analysis:icer", "What the next unit of quality costs, along one axis or all."),
     "correlate": ("analysis:correlate", "Does perplexity predict the score? With intervals over runs."),
+    "import": ("importing:import_", "Take somebody else's learning curves in, to be drawn beside yours."),
     "cost": ("cost:cost", "Parameters and FLOPs of one shape in all countings."),
     "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),
 }
@@ -68,7 +70,7 @@ def load(name: str) -> Any:
 app = typer.Typer(
     cls=LazyGroup,
     rich_markup_mode=None,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: shrunk demo. The lab is --lab DIR, else $SHRUNK_LAB, else the nearest folder with a shrunk.toml. "
@@ -84,9 +86,29 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
+    lab: Annotated[
+        Path | None, typer.Option("--lab", help="Of the terminal UI: the lab; else as for the commands.")
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Of the terminal UI: look only, write nothing, stop nothing.")
+    ] = False,
+    ascii_only: Annotated[
+        bool, typer.Option("--ascii", help="Of the terminal UI: draw with ASCII signs only.")
+    ] = False,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """Shrink a language, train a grid of tiny language models on it, read scaling laws off plots in the terminal."""
+    """Shrink a language, train a grid of tiny language models on it, read scaling laws off plots in the terminal.
+
+    Without a command: the terminal UI on the lab.
+    """
+    if context.invoked_subcommand is None:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):  # a pipe gets what a pipe can use
+            print(context.get_help())
+            return
+        from .tui import open_terminal
+
+        open_terminal(lab, read_only=read_only, ascii_only=ascii_only)
 
 
 def main() -> None:

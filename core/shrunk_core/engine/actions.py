@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..config.cell import cell_from_dict
 from ..config.spec import from_dict
 from ..errors import ShrunkError
+from ..record.celldir import write_cell
 from ..record.events import GridSubmitted, RunDequeued
 from ..record.lab_events import RunPrioritised
 from ..record.rundir import REQUESTS, run_dir, write_spec
@@ -28,6 +30,8 @@ def heed(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
     action = request["action"]
     if action == "submit":
         return _submit(supervisor, request)
+    if action == "submit-cells":
+        return _submit_cells(supervisor, request)
     acts: dict[str, Callable[[Supervisor, str], str]] = {
         "stop": lambda s, r: _leave(s, r, "stop"),
         "pause": lambda s, r: _leave(s, r, "pause"),
@@ -74,21 +78,37 @@ def _submit(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
             flops_before=float(spent),
         )
     )
+    queued = _enqueue_missing(supervisor, ids, request["grid"])
+    if request.get("slots") is not None:
+        supervisor.resize(int(request["slots"]))
+    return {"run_ids": ids, "queued": queued, "slots": supervisor.num_slots()}
+
+
+def _submit_cells(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
+    """Write the specs of downstream cells that are new, and queue those that are neither finished nor under way."""
+    ids = []
+    for entry in request["cells"]:
+        spec = cell_from_dict(entry)
+        write_cell(supervisor.lab, spec)
+        ids.append(spec.job_id)
+    return {"job_ids": ids, "queued": _enqueue_missing(supervisor, ids, "")}
+
+
+def _enqueue_missing(supervisor: Supervisor, ids: list[str], grid: str) -> list[str]:
+    """Queue what is neither finished nor under way and return it."""
     supervisor.watch.look()
     queued = []
     for run_id in ids:
         if run_id in supervisor.queue or supervisor.watch.status(run_id).status == "finished":
             continue
         if supervisor.job_of(run_id) is not None:
-            if _after_leaving(supervisor, run_id, "submitted", request["grid"]):
+            if _after_leaving(supervisor, run_id, "submitted", grid):
                 queued.append(run_id)
             continue
         supervisor.forgive(run_id)
-        supervisor.enqueue(run_id, "submitted", grid=request["grid"])
+        supervisor.enqueue(run_id, "submitted", grid=grid)
         queued.append(run_id)
-    if request.get("slots") is not None:
-        supervisor.resize(int(request["slots"]))
-    return {"run_ids": ids, "queued": queued, "slots": supervisor.num_slots()}
+    return queued
 
 
 def _leave(supervisor: Supervisor, run_id: str, request: str) -> str:
@@ -141,10 +161,10 @@ def _after_leaving(supervisor: Supervisor, run_id: str, reason: str, grid: str =
     if not any((control / name).exists() for name in REQUESTS):
         return False
     until = time.monotonic() + LEAVING_SECONDS
-    while supervisor.watch.standings[run_id].log.state == "running" and time.monotonic() < until:
+    while supervisor.watch.standing(run_id).log.state == "running" and time.monotonic() < until:
         time.sleep(0.02)
         supervisor.watch.look()
-    if supervisor.watch.standings[run_id].log.state == "running":
+    if supervisor.watch.standing(run_id).log.state == "running":
         supervisor.again.add(run_id)  # a long evaluation or a slow disk: when its process has ended
     else:
         supervisor.enqueue(run_id, reason, grid=grid)

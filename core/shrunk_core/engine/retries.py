@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config.lab import LabSettings
 from ..record.status import LogWord
@@ -16,6 +17,10 @@ OUT_OF_MEMORY_RETRIES = 2
 
 DISK_SECONDS = 10.0
 """A run that met a full disk is tried again when this has passed and there is space."""
+
+
+TAIL_LINES = 3
+"""Of worker.log, for the message about a worker that ended without a word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,3 +84,14 @@ def judge(ending: Ending, settings: LabSettings) -> Verdict:
 
 def _backoff(settings: LabSettings, times: int) -> float:
     return min(MOST_BACKOFF_SECONDS, settings.retry_seconds * 2 ** min(times - 1, 16))
+
+
+def last_words(log: Path) -> str:
+    """The last lines that a worker printed, in one line."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - 4096))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return " | ".join(line.strip() for line in lines[-TAIL_LINES:])

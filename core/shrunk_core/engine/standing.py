@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..record.cell_events import CellEpoch, CellStarted
 from ..record.eventlog import read_new
 from ..record.events import (
     Evaluated,
@@ -28,7 +29,7 @@ from ..record.events import (
 )
 from ..record.journal import is_sample_file, journal_files
 from ..record.lab_events import Alert, AlertEnded, RunArchived, RunNoted, RunPrioritised, RunTagged
-from ..record.rundir import RunDir, run_dirs
+from ..record.rundir import RunDir, cell_dirs, is_cell, parent_of, run_dirs
 from ..record.status import LogWord, QueueWord, RunStatus, alive_or_none, derive_status, fold_log, fold_queue
 
 
@@ -92,6 +93,10 @@ def fold(standing: Standing, event: Event) -> Standing:
             return replace(standing, memory=event.device_bytes or event.rss_bytes)
         case Failed():
             return replace(standing, cause=event.cause)
+        case CellEpoch():
+            return replace(standing, update=event.update, loss=event.loss)
+        case CellStarted():
+            return replace(standing, update=event.from_update, cause="", memory=0)
         case Evaluated() if event.split == "validation":
             return replace(standing, evaluated=event)
     return standing
@@ -100,15 +105,17 @@ def fold(standing: Standing, event: Event) -> Standing:
 class Watch:
     """Follows all logs of a lab. `look()` reads what is new and returns it, each event with the run it belongs to."""
 
-    def __init__(self, lab: Path, run_ids: set[str] | None = None) -> None:
-        """run_ids: follow only these runs' logs (journals are always followed)."""
-        self.lab, self.run_ids = lab, run_ids
+    def __init__(self, lab: Path, run_ids: set[str] | None = None, *, cells: bool = False) -> None:
+        """run_ids: follow only these runs' logs (journals are always followed). cells: follow their child jobs too,
+        under the ids `RUN/CELL`; without it journals' words about child jobs are passed over."""
+        self.lab, self.run_ids, self.cells = lab, run_ids, cells
         self.standings: dict[str, Standing] = {}
         self.grids: dict[str, GridSubmitted] = {}
         self.alerts: dict[tuple[str, str], Alert] = {}
         self._alerts_ended: dict[tuple[str, str], float] = {}
         self._said: dict[tuple[str, str], float] = {}
         self._offsets: dict[Path, int] = {}
+        self._children: dict[str, tuple[int, list[RunDir]]] = {}
 
     def look(self) -> list[tuple[str, Event]]:
         """New events as (run_id, event), journals first with the run_id they name or an empty one."""
@@ -125,8 +132,32 @@ class Watch:
             for event in self._new(run.events_file):
                 news.append((run.run_id, event))
                 self.standings[run.run_id] = fold(self.standings.get(run.run_id, Standing()), event)
-            if not self._standing(run.run_id).known and run.spec_file.exists():
-                self.standings[run.run_id] = replace(self._standing(run.run_id), known=True)
+            if not self.standing(run.run_id).known and run.spec_file.exists():
+                self.standings[run.run_id] = replace(self.standing(run.run_id), known=True)
+        if self.cells:
+            news += [item for run in runs for item in self._look_at_cells(run)]
+        return news
+
+    def _look_at_cells(self, run: RunDir) -> list[tuple[str, Event]]:
+        """News of a run's child jobs. Finished ones say nothing more; the folder is listed only when it has changed."""
+        try:
+            changed = run.downstream.stat().st_mtime_ns
+        except FileNotFoundError:
+            return []
+        known = self._children.get(run.run_id)
+        # a listing within a clock tick of the folder's last change may have missed a child: list again next time
+        if known is None or known[0] != changed or time.time_ns() - changed < 2_000_000_000:
+            known = self._children[run.run_id] = (changed, cell_dirs(run))
+        news: list[tuple[str, Event]] = []
+        for cell in known[1]:
+            standing = self.standings.get(cell.run_id, Standing())
+            if standing.log.state == "finished":
+                continue
+            standing = replace(standing, known=True)
+            for event in self._new(cell.events_file):
+                news.append((cell.run_id, event))
+                standing = fold(standing, event)
+            self.standings[cell.run_id] = standing
         return news
 
     def status(self, run_id: str) -> RunStatus:
@@ -140,16 +171,18 @@ class Watch:
                 if known is None or known.logged_at <= event.logged_at:
                     self.grids[event.grid] = event
             case RunQueued() | RunLaunched() | RunReaped() | RunDequeued():
-                standing = self._standing(event.run_id)
+                if is_cell(event.run_id) and not self._follows(event.run_id):
+                    return
+                standing = self.standing(event.run_id)
                 if isinstance(event, RunQueued) and event.logged_at >= standing.queue.logged_at:
                     standing = replace(standing, grid=event.grid)
                 self.standings[event.run_id] = replace(standing, queue=fold_queue(standing.queue, event), known=True)
             case RunPrioritised() if self._latest(event):
-                self.standings[event.run_id] = replace(self._standing(event.run_id), priority=event.priority)
+                self.standings[event.run_id] = replace(self.standing(event.run_id), priority=event.priority)
             case RunNoted() if self._latest(event):
-                self.standings[event.run_id] = replace(self._standing(event.run_id), note=event.text)
+                self.standings[event.run_id] = replace(self.standing(event.run_id), note=event.text)
             case RunArchived() if self._latest(event):
-                self.standings[event.run_id] = replace(self._standing(event.run_id), archived=event.archived)
+                self.standings[event.run_id] = replace(self.standing(event.run_id), archived=event.archived)
             case RunTagged():
                 self._tag(event)
             case Alert():
@@ -165,7 +198,8 @@ class Watch:
         found = [a for key, a in self.alerts.items() if self._alerts_ended.get(key, 0.0) < a.logged_at]
         return sorted(found, key=lambda a: a.logged_at)
 
-    def _standing(self, run_id: str) -> Standing:
+    def standing(self, run_id: str) -> Standing:
+        """Where a run stands; an empty one for a run that nothing is known of."""
         return self.standings.get(run_id, Standing())
 
     def _latest(self, event: RunPrioritised | RunNoted | RunArchived) -> bool:
@@ -177,13 +211,16 @@ class Watch:
 
     def _tag(self, event: RunTagged) -> None:
         """Each tag by its own clock: of two people's words on one tag the later stands, whichever file is read first."""
-        tags = set(self._standing(event.run_id).tags)
+        tags = set(self.standing(event.run_id).tags)
         for word, on in [(t, False) for t in event.removed] + [(t, True) for t in event.added]:
             key = event.run_id, f"tag {word}"
             if event.logged_at >= self._said.get(key, 0.0):
                 self._said[key] = event.logged_at
                 tags = tags | {word} if on else tags - {word}
-        self.standings[event.run_id] = replace(self._standing(event.run_id), tags=frozenset(tags))
+        self.standings[event.run_id] = replace(self.standing(event.run_id), tags=frozenset(tags))
+
+    def _follows(self, cell_id: str) -> bool:
+        return self.cells and (self.run_ids is None or parent_of(cell_id) in self.run_ids)
 
     def _new(self, path: Path) -> list[Event]:
         offset = self._offsets.get(path, 0)

@@ -28,22 +28,31 @@ from ..record.events import (
 )
 from ..record.journal import open_journal
 from ..record.lock import FileLock
-from ..record.rundir import REQUESTS, Process, SpecFile, read_spec, run_dir, this_process, write_atomically
+from ..record.rundir import (
+    REQUESTS,
+    Process,
+    SpecFile,
+    is_cell,
+    parent_of,
+    read_spec,
+    run_dir,
+    this_process,
+    write_atomically,
+)
 from ..record.status import WORKER_DIED
 from .actions import heed
 from .desk import Desk
 from .estimate import estimated_seconds
+from .gate import gate_of
 from .hardware import cores, worker_devices
 from .launcher import Child, Launcher, LocalLauncher
 from .prepare import is_built, result_file
 from .queue import Place, Queue
-from .retries import Ending, judge
+from .retries import Ending, judge, last_words
 from .standing import Watch
 
 TICK_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
-TAIL_LINES = 3
-"""Of worker.log, for the message about a worker that ended without a word."""
 
 WORKER = "shrunk_core.engine.worker"
 PREPARE = "shrunk_core.engine.prepare"
@@ -68,7 +77,7 @@ class Supervisor:
         self.devices = worker_devices()
         self.slots: dict[str, Job | None] = {f"slot:{i}": None for i in range(slots)}
         self.queue = Queue()
-        self.watch = Watch(lab)
+        self.watch = Watch(lab, cells=True)
         self.journal = open_journal(lab)
         self.again: set[str] = set()
         self._deaths: dict[str, tuple[int, int]] = {}
@@ -96,7 +105,9 @@ class Supervisor:
             elif status.status == "stopped" and status.reason.startswith(WORKER_DIED):
                 self.enqueue(run_id, "worker-died")
 
-    def _spec(self, run_id: str) -> SpecFile:
+    def _spec(self, job_id: str) -> SpecFile:
+        """The spec of a run, or of the run that a cell belongs to."""
+        run_id = parent_of(job_id)
         if run_id not in self._specs:
             self._specs[run_id] = read_spec(run_dir(self.lab, run_id))
         return self._specs[run_id]
@@ -149,7 +160,7 @@ class Supervisor:
 
     def place(self, run_id: str) -> Place:
         """A run's place in the queue, from what the journals say of it."""
-        spec, standing = self._spec(run_id), self.watch.standings[run_id]
+        spec, standing = self._spec(run_id), self.watch.standing(run_id)
         grid = self.watch.grids.get(standing.grid or spec.grid)
         return Place(
             run_id=run_id,
@@ -165,7 +176,7 @@ class Supervisor:
         """Let a run wait for a slot, but not take one before `seconds` have passed."""
         for name in REQUESTS:
             (run_dir(self.lab, run_id).control / name).unlink(missing_ok=True)
-        grid = grid or self.watch.standings[run_id].grid or self._spec(run_id).grid
+        grid = grid or self.watch.standing(run_id).grid or self._spec(run_id).grid
         self.journal.append(RunQueued(run_id=run_id, grid=grid, reason=reason))
         self.watch.look()
         self.queue.add(self.place(run_id), until=time.monotonic() + seconds)
@@ -201,6 +212,8 @@ class Supervisor:
             held = {job.run_id for job in self.slots.values() if job}
             ready = self.queue.ready(time.monotonic())
             for run_id in [r for r in ready if r not in held]:  # a worker that has left may not be reaped yet
+                if is_cell(run_id) and not self._cell_may_start(run_id):
+                    continue
                 if self._spec(run_id).spec.tokenizer_fingerprint in waiting:
                     continue
                 spec = self._spec(run_id).spec
@@ -214,6 +227,16 @@ class Supervisor:
                     self._prepare(slot, spec, request)
                     break
                 waiting.add(spec.tokenizer_fingerprint)
+
+    def _cell_may_start(self, job_id: str) -> bool:
+        """False while the cell's run has yet to give its checkpoint, and when it never will: then the cell fails here."""
+        parent = parent_of(job_id)
+        under_way = parent in self.queue or any(job and job.run_id == parent for job in self.slots.values())
+        gate = gate_of(self.lab, job_id, self.watch.status(parent), under_way=under_way)
+        if gate.refusal:
+            self.queue.remove(job_id)
+            self.journal.append(RunDequeued(run_id=job_id, status="failed", message=gate.refusal))
+        return gate.open
 
     def _launch(self, slot: str, run_id: str) -> None:
         run = run_dir(self.lab, run_id)
@@ -287,7 +310,7 @@ class Supervisor:
         self.watch.look()
         if run_id in self.queue or self.leaving:
             return
-        standing = self.watch.standings[run_id]
+        standing = self.watch.standing(run_id)
         spoke = standing.log.logged_at >= job.launched_at and standing.log.state != "running"
         failures = self._failures.get(run_id, 0) + 1 if spoke and standing.log.state == "failed" else 0
         self._failures[run_id] = failures
@@ -296,7 +319,7 @@ class Supervisor:
             word=standing.log,
             spoke=spoke,
             cause=standing.cause,
-            tail=self._tail(run_id),
+            tail=last_words(run_dir(self.lab, run_id).worker_log),
             deaths=self._count_death(run_id) if not spoke else 0,
             failures=failures,
         )
@@ -314,7 +337,7 @@ class Supervisor:
     def _count_death(self, run_id: str) -> int:
         """Workers of this run killed in a row without getting further than the one before."""
         saved = any(run_dir(self.lab, run_id).checkpoints.glob("update-*"))
-        update = self.watch.standings[run_id].update
+        update = self.watch.standing(run_id).update
         deaths, before = self._deaths.get(run_id, (0, -1))
         deaths = deaths + 1 if update <= before or not saved else 1
         self._deaths[run_id] = (deaths, update)
@@ -331,16 +354,6 @@ class Supervisor:
                 hit.train.sequence_length,
             ):
                 self.dequeue(other, "failed", message)
-
-    def _tail(self, run_id: str) -> str:
-        """The last lines that the run's worker printed."""
-        try:
-            with open(run_dir(self.lab, run_id).worker_log, "rb") as file:
-                file.seek(max(0, file.seek(0, 2) - 4096))
-                lines = file.read().decode(errors="replace").strip().splitlines()
-        except OSError:
-            return ""
-        return " | ".join(line.strip() for line in lines[-TAIL_LINES:])
 
     def _send_home(self) -> None:
         """Ask all workers to leave with a checkpoint, wait up to 10 s, and keep their runs queued for the next start."""

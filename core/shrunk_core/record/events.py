@@ -16,7 +16,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .event import Event
+from .cell_events import CELL_EVENTS
+from .event_base import Attempt, Event
 from .lab_events import LAB_EVENTS
 from .queue_events import (
     GridSubmitted,
@@ -27,29 +28,12 @@ from .queue_events import (
     SupervisorStarted,
     SupervisorStopped,
 )
+from .study_events import STUDY_EVENTS
 
 VERSION = 1
 
 
 # ---------------------------------------------------------------- a run's own log, written by its worker
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt(Event):
-    """A worker takes a run up: who it is, and everything that is not in the spec but may matter. Not logged itself."""
-
-    attempt: int
-    host: str
-    pid: int
-    process_started_at: float
-    device: str
-    device_name: str
-    threads: int
-    micro_batch: int
-    torch_version: str
-    shrunk_version: str
-    cpu_capability: str = ""
-    device_uuid: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +75,9 @@ class Step(Event):
 @dataclass(frozen=True, kw_only=True)
 class Evaluated(Event):
     """Loss over a whole split with every scored token masked: mean nats, n, and a standard error clustered by sequence.
+
+    split: `validation`, `test`, or `decayed`: the validation split scored by a decayed copy of a `wsd` run at an earlier
+    budget, which `update`, `tokens` and `flops` name. With objective `clm` every next token is scored and nothing masked.
 
     `unigram_loss` is the cross-entropy of the train split's add-one unigram on the same tokens; `unigram_stderr` is of
     the paired difference `unigram_loss - loss`, clustered in the same way.
@@ -267,8 +254,9 @@ JOURNAL_EVENTS: tuple[type[Event], ...] = (
     CorpusBuilt,
     TokenizerBuilt,
     *LAB_EVENTS,
+    *STUDY_EVENTS,
 )
-KINDS: dict[str, type[Event]] = {c.kind: c for c in RUN_EVENTS + JOURNAL_EVENTS}
+KINDS: dict[str, type[Event]] = {c.kind: c for c in RUN_EVENTS + CELL_EVENTS + JOURNAL_EVENTS}
 _FIELDS: dict[str, frozenset[str]] = {k: frozenset(f.name for f in dataclasses.fields(c)) for k, c in KINDS.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .event import Event
+from .event_base import Event
 
 ALERTS = ("non-finite", "divergence", "stall", "slow", "disk", "failed", "run-finished", "grid-finished", "budget")
 """What an alert may be about."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .event import Event
+from .event_base import Event
 
 
 @dataclass(frozen=True, kw_only=True)

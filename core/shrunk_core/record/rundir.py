@@ -6,6 +6,9 @@ runs/<run_id>/spec.json      written once at birth, never changed
               checkpoints/   update-<n>/, pruned to the policy of the spec
               model/         a Hugging Face checkpoint of the finished run
               control/       small files that ask the worker to leave: `stop`, `pause`, `cancel`
+              downstream/<cell_id>/   a child job of the same form: its own spec.json, events.jsonl, worker.log, control/
+
+A job is named by its id: `RUN` for a run, `RUN/CELL` for a child of it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from ..errors import RunError
 
 SPEC_VERSION = 1
 
+CHILDREN = "downstream"
+"""Name of the folder of a run's child jobs."""
+
 REQUESTS = ("cancel", "stop", "pause")
 """Files in `control/` that ask a worker to leave with a checkpoint."""
 
@@ -36,7 +42,12 @@ class RunDir:
 
     @property
     def run_id(self) -> str:
-        return self.path.name
+        """The id of the job: of a child `RUN/CELL`."""
+        return f"{self.path.parents[1].name}/{self.path.name}" if self.path.parent.name == CHILDREN else self.path.name
+
+    @property
+    def downstream(self) -> Path:
+        return self.path / CHILDREN
 
     @property
     def spec_file(self) -> Path:
@@ -64,7 +75,25 @@ class RunDir:
 
 
 def run_dir(lab: Path, run_id: str) -> RunDir:
-    return RunDir(lab / "runs" / run_id)
+    """The folder of a job, a run or a child of one."""
+    run, _, cell = run_id.partition("/")
+    return RunDir(lab / "runs" / run / CHILDREN / cell if cell else lab / "runs" / run)
+
+
+def parent_of(job_id: str) -> str:
+    """The run that a job is or belongs to."""
+    return job_id.partition("/")[0]
+
+
+def is_cell(job_id: str) -> bool:
+    return "/" in job_id
+
+
+def cell_dirs(run: RunDir) -> list[RunDir]:
+    """The child jobs of a run that were born whole, in order of id."""
+    if not run.downstream.is_dir():
+        return []
+    return [RunDir(p) for p in sorted(run.downstream.iterdir()) if (p / "spec.json").exists()]
 
 
 def run_dirs(lab: Path) -> list[RunDir]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from .events import Event, Failed, Finished, Left, Resumed, RunDequeued, RunLaunched, RunQueued, RunReaped, Started
+from .cell_events import CellFinished
+from .event_base import Attempt
+from .events import Event, Failed, Finished, Left, RunDequeued, RunLaunched, RunQueued, RunReaped
 from .rundir import Process
 
 STATUSES = ("queued", "running", "paused", "finished", "failed", "stopped", "cancelled")
@@ -65,12 +67,12 @@ class RunStatus:
 def fold_log(word: LogWord, event: Event) -> LogWord:
     """The word of a run's log after one more event of it. Events that say nothing about its life change nothing."""
     match event:
-        case Started() | Resumed():
+        case Attempt():
             worker = Process(host=event.host, pid=event.pid, started_at=event.process_started_at)
             return LogWord(state="running", attempt=event.attempt, worker=worker, logged_at=event.logged_at)
         case Left():
             return dataclasses.replace(word, state="left", reason=event.reason, logged_at=event.logged_at)
-        case Finished():
+        case Finished() | CellFinished():
             return dataclasses.replace(word, state="finished", reason="", logged_at=event.logged_at)
         case Failed():
             return dataclasses.replace(word, state="failed", reason=event.message, logged_at=event.logged_at)

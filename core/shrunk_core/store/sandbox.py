@@ -49,7 +49,7 @@ def check(sql: str) -> None:
     try:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as problem:
-        raise StoreError(_explained(problem)) from None
+        raise StoreError(explained(problem)) from None
     if not statements:
         raise StoreError("the query is empty")
     if len(statements) > 1:
@@ -94,7 +94,7 @@ def run(
     except duckdb.Error as problem:
         if late.is_set():
             raise StoreError(f"the query was stopped after {timeout:g} s; ask for less, or allow more time") from None
-        raise StoreError(_explained(problem)) from None
+        raise StoreError(explained(problem)) from None
     finally:
         timer.cancel()
         cursor.close()
@@ -133,7 +133,7 @@ _MISSING = re.compile(
 )
 
 
-def _explained(problem: duckdb.Error) -> str:
+def explained(problem: duckdb.Error) -> str:
     """DuckDB's own message, and the nearest view or column of ours when a name is unknown."""
     text = str(problem).strip()
     match = _MISSING.search(text)

@@ -21,6 +21,7 @@ from ..errors import StoreError
 from ..record.lock import FileLock
 from . import publish, sandbox, schema, views_file
 from .ingest import Ingest, problems
+from .question import Question
 from .result import Result
 
 
@@ -167,6 +168,10 @@ class Store:
         """
         sandbox.check(sql)
         return sandbox.run(self._cursor(), sql, timeout=timeout, limit=limit, params=params)
+
+    def ask(self, sql: str) -> Question:
+        """A question of a person: it may take long, answers as an Arrow table of bounded size and can be called off."""
+        return Question(self._cursor, sql)
 
     def close(self) -> None:
         """Let go of the published copy. The store may be used again; it opens what it needs."""

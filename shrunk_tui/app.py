@@ -1,0 +1,190 @@
+"""The terminal UI: a shell with tabs, news of the lab, help, palette, themes. Each screen is a `Pane`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from textual import on
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.widgets import ContentSwitcher
+
+from .look import EMPTY_LOOK, Look
+from .palette import ShrunkCommands
+from .screens.help import HelpScreen
+from .screens.pane import Pane
+from .screens.tabs import BY_NAME, TABS
+from .session import LabLost, LabNews, LabSession
+from .themes import DARK, THEMES
+from .widgets.banner import Banner
+from .widgets.key_bar import KeyBar
+from .widgets.tab_bar import TabBar
+
+
+class ShrunkApp(App[None]):
+    """The UI on one lab. Quitting never touches what trains."""
+
+    TITLE = "shrunk"
+    CSS_PATH = "shrunk.tcss"
+    COMMANDS = App.COMMANDS | {ShrunkCommands}
+    BINDINGS = [
+        *(Binding(t.key, f"go('{t.name}')", f"Go to {t.title}", show=False) for t in TABS),
+        Binding("ctrl+pagedown", "next_tab(1)", "Next tab", show=False),
+        Binding("ctrl+pageup", "next_tab(-1)", "Previous tab", show=False),
+        Binding("question_mark,f1", "help", "Help"),
+        Binding("ctrl+p", "command_palette", "Palette"),
+        Binding("ctrl+t", "next_theme", "Light or dark", show=False),
+        Binding("q,ctrl+q", "quit", "Quit"),
+    ]
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self, session: LabSession, start: str = "") -> None:
+        """start: the tab to begin with; empty: where the lab was left."""
+        super().__init__()
+        self.session = session
+        self._start = start
+        self._waiting: dict[str, Look] = {}
+        """News for panes that are in the back."""
+        for theme in THEMES:
+            self.register_theme(theme)
+
+    # ------------------------------------------------------------------ shell
+
+    def compose(self) -> ComposeResult:
+        yield TabBar(self.session.lab.name, "READ-ONLY" if self.session.read_only else "")
+        yield Banner()
+        yield ContentSwitcher(id="panes")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        theme = self.session.state.get("app.theme", DARK.name)
+        self.theme = theme if theme in self.available_themes else DARK.name
+        self.set_class(self.session.ascii, "-ascii")
+        self.theme_changed_signal.subscribe(self, lambda theme: self.session.state.set("app.theme", theme.name))
+        self.go(self._start or self.session.state.get("app.tab", "runs"))
+        self.call_after_refresh(self._after_first_frame)
+
+    def _after_first_frame(self) -> None:
+        """Only now threads start and modules of weight are imported."""
+        self.session.follow(self)
+        self.set_interval(2.0, self._keep)
+
+    def _keep(self) -> None:
+        """Now and then: save the view, adapt the pace to the line."""
+        self.session.state.save()
+        writer = getattr(self._driver, "_writer_thread", None)
+        self.session.pace(writer._queue.qsize() if writer is not None else 0)
+
+    @property
+    def pane(self) -> Pane | None:
+        """The pane in front."""
+        current = self.query_one("#panes", ContentSwitcher).current
+        return self.query_one(f"#{current}", Pane) if current else None
+
+    def go(self, name: str, **arguments: Any) -> None:
+        """Bring a tab to the front, making its pane if need be, and hand it `arguments` (see `Pane.set_arguments`)."""
+        tab = BY_NAME.get(name, TABS[0])
+        switcher = self.query_one("#panes", ContentSwitcher)
+        before, wanted = self.pane, f"pane-{tab.name}"
+        if before is not None and before.id == wanted:
+            if arguments:
+                before.set_arguments(**arguments)
+            return
+        if before is not None:
+            before.hidden()
+        self.query_one(TabBar).activate(tab.name)
+        self.session.state.set("app.tab", tab.name)
+        found = switcher.query(f"#{wanted}")
+        if found:
+            switcher.current = wanted
+            self._bring(found.first(Pane), arguments)
+            return
+        pane = tab.load()(self.session, tab.name)
+        self._waiting[wanted] = EMPTY_LOOK
+        switcher.add_content(pane, set_current=True)
+        pane.call_after_refresh(self._bring, pane, arguments, True)
+
+    def _bring(self, pane: Pane, arguments: dict[str, Any], new: bool = False) -> None:
+        if self.pane is not pane:  # somebody was quicker
+            return
+        pane.shown()
+        if arguments:
+            pane.set_arguments(**arguments)
+        look = self._waiting.pop(pane.id or "", None)
+        if new and self.session.looked:
+            look = Look(changed=frozenset(self.session.rows))
+        if look:
+            pane.lab_changed(look)
+
+    # ------------------------------------------------------------------ news
+
+    @on(LabNews)
+    def _news(self) -> None:
+        look = self.session.take_news()
+        if look is None:
+            return
+        front = self.pane
+        for pane in self.query(Pane):
+            if pane is front and pane.id not in self._waiting:
+                pane.lab_changed(look)
+            elif pane.id:
+                self._waiting[pane.id] = self._waiting.get(pane.id, EMPTY_LOOK).merged(look)
+
+    @on(LabLost)
+    def _lost(self, news: LabLost) -> None:
+        text = f"{news.problem}. What is on the screen is what was there before; it goes on when the folder is back."
+        self.query_one(Banner).say("lab", text if news.problem else "")
+
+    # ------------------------------------------------------------------ actions
+
+    def action_go(self, name: str) -> None:
+        self.go(name)
+
+    @on(TabBar.Chosen)
+    def _chosen(self, message: TabBar.Chosen) -> None:
+        self.go(message.tab)
+
+    def action_next_tab(self, by: int) -> None:
+        names = [t.name for t in TABS]
+        now = self.pane.id.removeprefix("pane-") if self.pane and self.pane.id else names[0]
+        self.go(names[(names.index(now) + by) % len(names)])
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen(self.pane))
+
+    def action_next_theme(self) -> None:
+        self.theme = THEMES[(self.theme == DARK.name)].name
+
+    async def action_quit(self) -> None:
+        self.exit(message=farewell(self.session))
+
+    async def on_unmount(self) -> None:
+        self.session.close()
+
+
+def farewell(session: LabSession) -> str | None:
+    """What goes on without us, in words; None when nothing does."""
+    count = Counter(row.status.status for row in session.rows.values())
+    busy = [f"{count[s]} {s}" for s in ("running", "queued") if count[s]]
+    if not busy:
+        return None
+    return (
+        f"Training goes on: {', '.join(busy)}. `shrunk` looks again, `shrunk status` tells, `shrunk stop GRID` stops."
+    )
+
+
+def wants_ascii(asked: bool) -> bool:
+    """True when signs beyond ASCII are not to be drawn: asked for, SHRUNK_ASCII set, or a locale without UTF-8."""
+    if asked or os.environ.get("SHRUNK_ASCII"):
+        return True
+    encoding = (sys.stdout.encoding or "utf-8").lower().replace("-", "")
+    return not encoding.startswith("utf")
+
+
+def open_ui(lab: Path, *, read_only: bool = False, ascii_only: bool = False, start: str = "") -> None:
+    """Run the UI on a lab until the user quits. For terminals."""
+    ShrunkApp(LabSession(lab, read_only=read_only, ascii_only=wants_ascii(ascii_only)), start).run()

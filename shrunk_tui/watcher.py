@@ -1,0 +1,237 @@
+"""A lab's logs as rows of runs, read again and again: the live half of the screens. No database, no Textual.
+
+The first look at a run reads backwards from the end of its log to what decides where it stands, so that a lab of
+hundreds of long runs opens at once; every later look reads new bytes only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shrunk_core.engine.standing import Standing, fold
+from shrunk_core.errors import RunError
+from shrunk_core.record.eventlog import read_new
+from shrunk_core.record.events import (
+    Evaluated,
+    Event,
+    GridSubmitted,
+    NewerVersion,
+    RunDequeued,
+    RunLaunched,
+    RunQueued,
+    RunReaped,
+    Step,
+    decode,
+)
+from shrunk_core.record.journal import journal_files
+from shrunk_core.record.rundir import RunDir, SpecFile, read_spec
+from shrunk_core.record.status import RunStatus, fold_queue
+
+from .look import Look
+
+TAIL_BYTES = 32_768
+"""First stretch that is read from a log's end; doubled until it holds what decides the run's standing."""
+
+DECIDING = (b'"kind":"started"', b'"kind":"resumed"', b'"kind":"left"', b'"kind":"finished"', b'"kind":"failed"')
+ALIVE_SECONDS = 2.0
+"""How often it is asked whether the workers of running runs still live."""
+RESCAN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One run as the screens see it: what was asked (`spec`), what its logs say (`standing`), where it stands."""
+
+    spec: SpecFile
+    standing: Standing
+    status: RunStatus
+
+    @property
+    def run_id(self) -> str:
+        return self.spec.run_id
+
+
+class Watcher:
+    """Follows a lab. Not for two threads at once; `rows` is replaced as a whole, so other threads may read it."""
+
+    def __init__(self, lab: Path) -> None:
+        self.lab = lab
+        self.rows: dict[str, Row] = {}
+        self.grids: dict[str, GridSubmitted] = {}
+        self._specs: dict[str, SpecFile] = {}
+        self._standings: dict[str, Standing] = {}
+        self._offsets: dict[Path, int] = {}
+        self._runs_stamp = 0
+        self._scanned_at = self._asked_alive_at = 0.0
+        self._first = True
+
+    def look(self) -> Look:
+        """Read what is new. FileNotFoundError when the lab's folder is gone."""
+        if not self.lab.is_dir():
+            raise FileNotFoundError(self.lab)
+        events: list[tuple[str, Event]] = []
+        dirty: set[str] = set()
+        removed = self._scan(dirty)
+        for path in journal_files(self.lab):
+            for event in self._journal(path):
+                run_id = getattr(event, "run_id", "")
+                events.append((run_id, event))
+                if run_id:
+                    dirty.add(run_id)
+        for run_id in self._specs:
+            for event in self._run_log(run_id):
+                events.append((run_id, event))
+                dirty.add(run_id)
+        changed = self._rebuild(dirty, removed)
+        first, self._first = self._first, False
+        return Look(changed=frozenset(changed), removed=frozenset(removed), events=() if first else tuple(events))
+
+    # ------------------------------------------------------------------ folders
+
+    def _scan(self, dirty: set[str]) -> set[str]:
+        """Take in runs that were born and return those that are gone."""
+        folder, now = self.lab / "runs", time.monotonic()
+        try:
+            stamp = folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            stamp = 0
+        if stamp == self._runs_stamp and now - self._scanned_at < RESCAN_SECONDS:
+            return set()
+        names = {p.name for p in folder.iterdir() if not p.name.startswith(".")} if stamp else set()
+        whole = True
+        for name in sorted(names - self._specs.keys()):
+            try:
+                self._specs[name] = read_spec(RunDir(folder / name))
+                dirty.add(name)
+            except RunError:  # being born at this moment, or broken: `shrunk doctor` names it
+                whole = False
+        removed = self._specs.keys() - names
+        for name in removed:
+            self._specs.pop(name)
+            self._standings.pop(name, None)
+            self._offsets.pop(folder / name / "events.jsonl", None)
+        self._runs_stamp, self._scanned_at = (stamp if whole else 0), now
+        if not whole:
+            self._scanned_at = now - RESCAN_SECONDS + 0.5
+        return removed
+
+    # ------------------------------------------------------------------ logs
+
+    def _journal(self, path: Path) -> Iterator[Event]:
+        for event in self._new(path):
+            if isinstance(event, GridSubmitted):
+                self.grids[event.grid] = event
+            elif isinstance(event, (RunQueued, RunLaunched, RunReaped, RunDequeued)):
+                standing = self._standings.get(event.run_id, Standing())
+                self._standings[event.run_id] = replace(standing, queue=fold_queue(standing.queue, event))
+            yield event
+
+    def _run_log(self, run_id: str) -> Iterator[Event]:
+        path = self.lab / "runs" / run_id / "events.jsonl"
+        if path not in self._offsets:
+            standing = self._standings.get(run_id, Standing())
+            self._standings[run_id], self._offsets[path] = last_words(path, standing)
+            return
+        for event in self._new(path):
+            self._standings[run_id] = fold(self._standings.get(run_id, Standing()), event)
+            yield event
+
+    def _new(self, path: Path) -> Iterator[Event]:
+        offset = self._offsets.get(path, 0)
+        try:
+            if path.stat().st_size == offset:
+                return
+        except FileNotFoundError:
+            return
+        lines, self._offsets[path] = read_new(path, offset)
+        yield from decoded(lines)
+
+    # ------------------------------------------------------------------ rows
+
+    def _rebuild(self, dirty: set[str], removed: set[str]) -> set[str]:
+        """New rows for the runs that may have changed; returns those that did."""
+        now, changed = time.time(), set()
+        ask = time.monotonic() - self._asked_alive_at > ALIVE_SECONDS
+        if ask:
+            self._asked_alive_at = time.monotonic()
+            dirty |= {i for i, row in self.rows.items() if row.status.status == "running"}
+        rows = {i: row for i, row in self.rows.items() if i not in removed}
+        for run_id in dirty & self._specs.keys():
+            standing = self._standings.get(run_id, Standing())
+            was = rows.get(run_id)
+            row = Row(spec=self._specs[run_id], standing=standing, status=standing.status(now))
+            if row != was:
+                rows[run_id] = row
+                changed.add(run_id)
+        if changed or removed:
+            self.rows = rows
+        return changed
+
+
+def decoded(lines: list[bytes]) -> Iterator[Event]:
+    """The events of log lines; what this version cannot read is left out, as `shrunk doctor` tells in full."""
+    for line in lines:
+        with contextlib.suppress(ValueError, NewerVersion):
+            yield decode(line)
+
+
+def last_words(path: Path, standing: Standing) -> tuple[Standing, int]:
+    """A run's standing from the end of its log, and the offset after the last whole line.
+
+    Only as much is read as decides: the last event that starts or ends an attempt, the last step, the last
+    validation loss after it (or any before, which is looked for in the same stretch).
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return standing, 0
+    length = TAIL_BYTES
+    with open(path, "rb") as file:
+        while True:
+            start = max(0, size - length)
+            file.seek(start)
+            data = file.read(size - start)
+            if start:
+                data = data[data.find(b"\n") + 1 :]
+            end = data.rfind(b"\n") + 1
+            if start == 0 or any(kind in data for kind in DECIDING):
+                break
+            length *= 4
+    lines = data[:end].split(b"\n")
+    steps = [i for i, line in enumerate(lines) if b'"kind":"step"' in line[:24]]
+    keep = set(steps[-1:])
+    chosen = [line for i, line in enumerate(lines) if line and (i in keep or b'"kind":"step"' not in line[:24])]
+    for event in decoded(chosen):
+        standing = fold(standing, event)
+    if standing.evaluated is None:
+        standing = replace(standing, evaluated=_last_evaluated(path, size))
+    return standing, start_of_tail(size, data, end)
+
+
+def start_of_tail(size: int, data: bytes, end: int) -> int:
+    """Byte offset after the last whole line of a file of `size` bytes that ends in `data`."""
+    return size - (len(data) - end)
+
+
+def _last_evaluated(path: Path, size: int) -> Evaluated | None:
+    """The last validation loss of a log whose tail held none, looked for in one stretch further back."""
+    with open(path, "rb") as file:
+        file.seek(max(0, size - 64 * TAIL_BYTES))
+        data = file.read()
+    at = len(data)
+    while (at := data.rfind(b'"kind":"evaluated"', 0, at)) >= 0:
+        start = data.rfind(b"\n", 0, at) + 1
+        stop = data.find(b"\n", at)
+        for event in decoded([data[start : stop if stop >= 0 else len(data)]]):
+            if isinstance(event, Evaluated) and event.split == "validation":
+                return event
+    return None
+
+
+def is_chatter(event: Event) -> bool:
+    """True for events that come many times a second and say nothing that a person should be told in words."""
+    return isinstance(event, Step)

@@ -1,0 +1,176 @@
+"""Downstream cells in the queue: they wait for their run, start when it has finished, and say why they never will."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cell_lab import cell, cell_started
+from shrunk_core.config.cell import cell_from_dict, cell_to_dict
+from shrunk_core.config.lab import init_lab, read_settings
+from shrunk_core.engine import supervisor as serving
+from shrunk_core.engine.actions import heed
+from shrunk_core.engine.standing import Watch
+from shrunk_core.engine.supervisor import Supervisor
+from shrunk_core.record.cell_events import CellFinished
+from shrunk_core.record.celldir import read_cell, write_cell
+from shrunk_core.record.events import Failed
+from shrunk_core.record.rundir import RunDir, cell_dirs, run_dir, run_dirs, this_process
+from store_lab import born, finished, started, write
+
+
+class Recorder:
+    """A launcher that starts nothing and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def start(self, module: str, arguments: list[str], **other: object) -> Recorder.Running:
+        self.started.append(arguments[0])
+        return Recorder.Running()
+
+    class Running:
+        pid = 1
+        process = this_process()
+
+        def poll(self) -> None:
+            return None
+
+        def signal(self, number: int) -> None:
+            pass
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(serving, "is_built", lambda lab, spec: True)
+    return init_lab(tmp_path / "lab")
+
+
+Serve = Callable[[], tuple[Supervisor, Recorder]]
+
+
+@pytest.fixture
+def serve(folder: Path) -> Iterator[Serve]:
+    """Makes supervisors of the lab, each with its recorder."""
+    made: list[Supervisor] = []
+
+    def make() -> tuple[Supervisor, Recorder]:
+        launcher = Recorder()
+        made.append(Supervisor(folder, read_settings(folder), launcher, 4))  # type: ignore[arg-type]
+        return made[-1], launcher
+
+    yield make
+    for supervisor in made:
+        supervisor.journal.close()
+
+
+def submit(supervisor: Supervisor, *specs: object) -> dict[str, list[str]]:
+    return heed(supervisor, {"action": "submit-cells", "cells": [cell_to_dict(s) for s in specs]})  # type: ignore[arg-type]
+
+
+def log(run: RunDir, *events: object) -> None:
+    write(run.events_file, *events)  # type: ignore[arg-type]
+
+
+def test_a_cell_is_its_content_and_reads_back(folder: Path) -> None:
+    run = born(folder)
+    one = cell(run.run_id)
+    assert one.cell_id != cell(run.run_id, seed=1).cell_id != cell(run.run_id, "untrained").cell_id
+    assert one.cell_id == cell(run.run_id, source="/elsewhere").cell_id
+    assert one.comparison == cell(run.run_id, "untrained", seed=3).comparison
+    where = write_cell(folder, one)
+    assert where.path == folder / "runs" / run.run_id / "downstream" / one.cell_id
+    assert where.run_id == one.job_id
+    assert run_dir(folder, one.job_id).path == where.path
+    assert read_cell(where) == one == cell_from_dict(cell_to_dict(one))
+    assert [c.run_id for c in cell_dirs(run)] == [one.job_id]
+    assert [r.run_id for r in run_dirs(folder)] == [run.run_id]
+
+
+def test_best_waits_for_the_run_and_untrained_does_not(folder: Path, serve: Serve) -> None:
+    run = born(folder)
+    supervisor, launcher = serve()
+    supervisor.enqueue(run.run_id, "submitted")
+    supervisor.queue.remove(run.run_id)
+    supervisor._launch("slot:0", run.run_id)
+    best, untrained = cell(run.run_id), cell(run.run_id, "untrained")
+    reply = submit(supervisor, best, untrained)
+    assert reply["queued"] == [best.job_id, untrained.job_id]
+    launcher.started.clear()
+    supervisor._fill()
+    assert launcher.started == [str(run_dir(folder, untrained.job_id).path)]
+    supervisor.watch.look()
+    assert supervisor.watch.status(best.job_id).status == "queued"
+    log(run, started(time.time()), finished(time.time()))
+    supervisor.watch.look()
+    supervisor.slots["slot:0"] = None
+    supervisor._fill()
+    assert launcher.started[1:] == [str(run_dir(folder, best.job_id).path)]
+
+
+def test_a_cell_of_a_failed_run_is_refused_with_the_reason(folder: Path, serve: Serve) -> None:
+    run = born(folder)
+    failed = Failed(attempt=1, update=3, cause="non-finite", message="loss nan", logged_at=time.time())
+    log(run, started(time.time() - 1), failed)
+    supervisor, launcher = serve()
+    spec = cell(run.run_id)
+    submit(supervisor, spec)
+    supervisor._fill()
+    supervisor.watch.look()
+    assert launcher.started == [] and len(supervisor.queue) == 0
+    status = supervisor.watch.status(spec.job_id)
+    assert status.status == "failed"
+    assert "is failed: loss nan" in status.reason and "best" in status.reason
+
+
+def test_a_numbered_checkpoint_needs_its_folder(folder: Path, serve: Serve) -> None:
+    run = born(folder)
+    log(run, started(time.time() - 1), finished(time.time()))
+    (run.checkpoints / "update-000000050").mkdir(parents=True)
+    supervisor, launcher = serve()
+    there, absent = cell(run.run_id, "50"), cell(run.run_id, "60")
+    submit(supervisor, there, absent)
+    supervisor._fill()
+    supervisor.watch.look()
+    assert launcher.started == [str(run_dir(folder, there.job_id).path)]
+    assert "kept no checkpoint of update 60" in supervisor.watch.status(absent.job_id).reason
+
+
+def test_a_finished_cell_is_not_done_again_and_a_new_supervisor_takes_up_what_waits(folder: Path, serve: Serve) -> None:
+    run = born(folder)
+    log(run, started(time.time() - 1), finished(time.time()))
+    done, waiting = cell(run.run_id), cell(run.run_id, seed=1)
+    now = time.time()
+    log(write_cell(folder, done), cell_started(now - 1), _finished(now))
+    first, _ = serve()
+    assert submit(first, done, waiting)["queued"] == [waiting.job_id]
+    second, launcher = serve()
+    second.recover()
+    assert second.queue.in_order() == [waiting.job_id]
+    second._fill()
+    assert launcher.started == [str(run_dir(folder, waiting.job_id).path)]
+
+
+def test_a_watch_follows_cells_only_when_asked(folder: Path, serve: Serve) -> None:
+    run = born(folder)
+    spec = cell(run.run_id)
+    supervisor, _ = serve()
+    submit(supervisor, spec)
+    plain, whole, other = Watch(folder), Watch(folder, cells=True), Watch(folder, {"0" * 12}, cells=True)
+    for watch in (plain, whole, other):
+        watch.look()
+    assert spec.job_id not in plain.standings and spec.job_id not in other.standings
+    assert whole.status(spec.job_id).status == "queued"
+    now = time.time()
+    log(run_dir(folder, spec.job_id), cell_started(now))
+    assert [job for job, _ in whole.look()] == [spec.job_id]
+    assert whole.status(spec.job_id).status == "running"
+    log(run_dir(folder, spec.job_id), _finished(now + 1))
+    whole.look()
+    assert whole.status(spec.job_id).status == "finished"
+
+
+def _finished(at: float) -> CellFinished:
+    return CellFinished(attempt=1, update=10, epoch=1, seconds=1.0, logged_at=at)
