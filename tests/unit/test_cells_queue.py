@@ -10,10 +10,10 @@ import pytest
 from cell_lab import cell, cell_started
 from shrunk_core.config.cell import cell_from_dict, cell_to_dict
 from shrunk_core.config.lab import init_lab, read_settings
-from shrunk_core.engine import supervisor as serving
+from shrunk_core.engine import service as serving
 from shrunk_core.engine.actions import heed
+from shrunk_core.engine.service import Supervisor
 from shrunk_core.engine.standing import Watch
-from shrunk_core.engine.supervisor import Supervisor
 from shrunk_core.record.cell_events import CellFinished
 from shrunk_core.record.celldir import read_cell, write_cell
 from shrunk_core.record.events import Failed
@@ -30,6 +30,9 @@ class Recorder:
     def start(self, module: str, arguments: list[str], **other: object) -> Recorder.Running:
         self.started.append(arguments[0])
         return Recorder.Running()
+
+    def ready(self) -> bool:
+        return True
 
     class Running:
         pid = 1

@@ -16,7 +16,7 @@ from ..record.rundir import REQUESTS, run_dir, write_spec
 from .queue import ORDERS
 
 if TYPE_CHECKING:
-    from .supervisor import Supervisor
+    from .service import Supervisor
 
 RESUMABLE = ("paused", "stopped")
 RETRIABLE = ("failed", "stopped", "cancelled", "paused")

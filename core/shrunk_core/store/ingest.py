@@ -30,11 +30,12 @@ from ..record.events import (
     Unknown,
     decode,
 )
+from ..record.lab_events import HardwareSampled
 from ..record.rundir import Process
 from ..record.status import QueueWord, alive_or_none, derive_status, fold_queue
 from .batch import ALL_JOURNALS, STEP_PREFIX, Batch, bump_generation, replace_states, transaction
 from .logs import FoundLog, LogPosition, is_continuation, next_lines, scan
-from .rows import evaluation_row, event_row, is_well_formed, spec_row, step_row
+from .rows import evaluation_row, event_row, hardware_row, is_well_formed, spec_row, step_row
 from .runstate import RunState, fold_event
 from .schema import NEVER_CUT
 
@@ -195,6 +196,9 @@ class Ingest:
             if isinstance(event, RunQueued | RunLaunched | RunReaped | RunDequeued):
                 word = fold_queue(self.words.get(event.run_id, QueueWord()), event)
                 self.words[event.run_id] = self.batch.words[event.run_id] = word
+            if isinstance(event, HardwareSampled):
+                self.batch.hardware.append(hardware_row(event, source, first + i))
+                continue
             self.batch.events.append(event_row(event, source, run_id, first + i, None))
 
     def _leave_out(self, log: FoundLog, problem: str) -> None:

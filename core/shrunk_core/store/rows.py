@@ -10,10 +10,11 @@ from typing import Any
 
 from ..errors import RunError
 from ..record.events import Evaluated, Event, Step, encode
+from ..record.lab_events import HardwareSampled
 from ..record.rundir import RunDir, read_spec
 from ..record.status import QueueWord
 from .logs import FoundLog
-from .schema import COSTS, EVALUATION_FIELDS, FLOPS_TYPE, STEP_FIELDS, run_spec_columns, spec_columns
+from .schema import COSTS, EVALUATION_FIELDS, FLOPS_TYPE, HARDWARE_FIELDS, STEP_FIELDS, run_spec_columns, spec_columns
 
 Row = tuple[Any, ...]
 
@@ -24,6 +25,12 @@ def step_row(event: Step, run_id: str, seq: int, segment: int) -> Row:
 
 def evaluation_row(event: Evaluated, run_id: str, seq: int, segment: int) -> Row:
     return (run_id, seq, segment, *(getattr(event, name) for name, _ in EVALUATION_FIELDS))
+
+
+def hardware_row(event: HardwareSampled, source: str, seq: int) -> Row:
+    """A row of `raw.hardware`; the device as a whole has no run."""
+    values = {name: getattr(event, name) for name, _ in HARDWARE_FIELDS} | {"run_id": event.run_id or None}
+    return (source, seq, *values.values())
 
 
 def is_well_formed(event: Event) -> bool:
