@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..config.lab import LabSettings
 from ..errors import RunError
+from ..record.eventlog import EventWriter
 from ..record.events import Event, GridSubmitted
 from ..record.journal import SAMPLES, open_journal
 from ..record.lab_events import Alert
@@ -30,7 +31,8 @@ class Duties:
         self.settings = settings
         self.alerts = Alerts(settings)
         self.monitor = Monitor([HostSampler(lab), NvmlSampler()])
-        self._samples = open_journal(lab, SAMPLES)
+        self.lab = lab
+        self._samples: EventWriter | None = None
         self._born = time.time()
         self._ended: set[str] = set()
         self._learner = Learner()
@@ -56,6 +58,7 @@ class Duties:
                     running[job.run_id] = expected_speed(supervisor, job.run_id)
         samples = self.monitor.sample(loads)
         try:
+            self._samples = self._samples or open_journal(self.lab, SAMPLES)
             self._samples.append(*samples)
         except RunError:
             pass  # a full disk costs measurements, not runs; the alert below tells of it
@@ -97,4 +100,5 @@ class Duties:
                 notify(self.settings.notify, event)
 
     def close(self) -> None:
-        self._samples.close()
+        if self._samples is not None:
+            self._samples.close()
