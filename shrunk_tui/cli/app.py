@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "archive": ("notes:archive", "Put runs out of the way, or bring them back."),
     "delete": ("notes:delete", "Delete runs for good, after asking."),
     "gc": ("notes:gc", "Free disk space that no run needs."),
+    "replay": ("replay:replay", "Play a finished grid's logs through the screens again."),
     "plot": ("plot:plot", "Loss curves, or loss against FLOPs, tokens or parameters, in the terminal."),
     "sql": ("sql:sql", "Ask the lab's database, read-only, at any moment."),
     "fit": ("analysis:fit", "Fit a power law to the lab's runs, with intervals, or say why it cannot be told."),

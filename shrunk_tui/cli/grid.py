@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from shrunk_core.config.grid import load_grid
 from shrunk_core.config.lab import find_lab
-from shrunk_core.engine.client import submit
+from shrunk_core.engine.client import AUTO, submit
 from shrunk_core.engine.plan import RunPlan, make_plan
 from shrunk_core.errors import ConfigError
 
@@ -89,13 +89,13 @@ def run(
     finish(planned, follow_plan(folder, planned))
 
 
-def _slots(text: str) -> int | None:
-    """What --slots asks for: a number, 0 for `auto`, None for nothing. ConfigError for anything else."""
+def _slots(text: str) -> int:
+    """What --slots asks for: a number, `AUTO`, or 0 for nothing. ConfigError for anything else."""
     if text == "auto":
-        return 0
+        return AUTO
     if text and not (text.isdigit() and 0 < int(text) <= 1024):
         raise ConfigError(f"--slots {text}: write a number from 1 to 1024, or auto")
-    return int(text) if text else None
+    return int(text or 0)
 
 
 def follow_plan(folder: Path, planned: RunPlan) -> Outcome:

@@ -79,8 +79,8 @@ def _submit(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
         )
     )
     queued = _enqueue_missing(supervisor, ids, request["grid"])
-    if request.get("slots") is not None:
-        supervisor.resize(int(request["slots"]))
+    if request.get("slots"):
+        supervisor.resize(max(0, int(request["slots"])))
     return {"run_ids": ids, "queued": queued, "slots": supervisor.num_slots()}
 
 

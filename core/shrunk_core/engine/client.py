@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from .standing import Watch
 
 SUPERVISOR = "shrunk_core.engine.supervisor"
 ANSWER_SECONDS = 30.0
+AUTO = -1
+"""Of slots: as many as the machine takes well."""
+
 FOREIGN_HEARTBEAT_SECONDS = 60.0
 """A supervisor of another host counts as alive while its heartbeat is younger than this."""
 
@@ -34,19 +38,19 @@ class Reply:
 
 
 def submit(
-    lab: Path, plan: RunPlan, slots: int | None = None, *, order: str = "", hours: float = 0.0, flops: float = 0.0
+    lab: Path, plan: RunPlan, slots: int = 0, *, order: str = "", hours: float = 0.0, flops: float = 0.0
 ) -> dict[str, Any]:
     """Hand a grid to the lab's supervisor, which is started if none serves.
 
-    slots: runs at once from now on, 0 for as many as the machine takes well, None to leave it as it is. order: of
+    slots: runs at once from now on, `AUTO` for as many as the machine takes well, 0 to leave it as it is. order: of
     `queue.ORDERS`, empty for the lab's. hours, flops (counting `paper`): budget of this submission, 0 for none; when it
     is spent its runs stop with checkpoints. Returns `run_ids` of the whole grid, `queued` (those that will be trained
     now) and `slots`.
     """
     plan.refuse_problems()
     runs = [{"name": r.name, "spec": to_plain(r.spec), "costs": r.costs} for r in plan.runs if r.spec is not None]
-    request = {"action": "submit", "grid": plan.grid.name, "toml": plan.grid.text, "slots": slots, "runs": runs}
-    return ask(lab, request | {"order": order, "hours": hours, "flops": flops})
+    request = {"action": "submit", "grid": plan.grid.name, "toml": plan.grid.text, "runs": runs}
+    return ask(lab, request | {"slots": slots, "order": order, "hours": hours, "flops": flops})
 
 
 def stop(lab: Path, run_ids: Iterable[str]) -> Reply:
@@ -143,7 +147,7 @@ def start_supervisor(desk: Desk) -> subprocess.Popen[bytes]:
     """Start the lab's supervisor in a session of its own: it outlives this process and its terminal."""
     desk.private.mkdir(parents=True, exist_ok=True)
     with open(desk.log, "ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", SUPERVISOR, str(desk.lab)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -151,3 +155,6 @@ def start_supervisor(desk: Desk) -> subprocess.Popen[bytes]:
             start_new_session=True,
             env={k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")},
         )
+    # a screen lives on for hours: somebody has to wait for the supervisor's end, or it stays behind as a zombie
+    threading.Thread(target=process.wait, name="supervisor-end", daemon=True).start()
+    return process
