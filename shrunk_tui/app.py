@@ -215,4 +215,6 @@ def wants_ascii(asked: bool) -> bool:
 
 def open_ui(lab: Path, *, read_only: bool = False, ascii_only: bool = False, start: str = "") -> None:
     """Run the UI on a lab until the user quits. For terminals."""
+    for name in ("COLUMNS", "LINES"):  # exported by some shells; they would hide every later size of the terminal
+        os.environ.pop(name, None)
     ShrunkApp(LabSession(lab, read_only=read_only, ascii_only=wants_ascii(ascii_only)), start).run()
