@@ -60,7 +60,7 @@ def play(lab: Path, story: Callable[[ShrunkApp, Pilot[None]], Awaitable[None]], 
     asyncio.run(body())
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 40.0) -> None:
     """Wait until something holds."""
     for _ in range(int(seconds / 0.02)):
         if condition():
