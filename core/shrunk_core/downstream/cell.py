@@ -1,0 +1,251 @@
+"""One downstream cell from its spec to its score, as a generator of events."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..config.cell import CellSpec, FinetuneSpec
+from ..config.spec import RunSpec
+from ..errors import DataError, RunError
+from ..language.packing import BOS
+from ..language.tokenizer import tokenizer_folder
+from ..language.vocabulary import load_vocabulary, vocabulary_digest
+from ..record.cell_events import CellData as CellDataEvent
+from ..record.cell_events import CellFinished, CellScored, CellStarted, GainMeasured
+from ..record.celldir import PREDICTIONS, read_cell
+from ..record.events import Event
+from ..record.rundir import RunDir, cell_dirs, parent_of, run_dir
+from ..train.pretrain import Barrier
+from ..train.runtime import Requests
+from .examples import encode_rows, open_encoder, selection_places
+from .finetune import CellData, FineTuner, decide
+from .gain import paired_gain
+from .metrics import Resampler, metric_value
+from .minimal_pairs import pair_events
+from .probes import PROBE, probe_rows
+from .rows import TRAIN, Rows, TaskRows, read_task_rows
+from .vocabulary_filter import count_rows, filter_task
+from .weights import encoder_of, load_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRuntime:
+    """Where and as what a cell is computed. birth: the fields of an `Attempt`."""
+
+    device: torch.device
+    requests: Requests
+    birth: dict[str, object]
+
+    @property
+    def attempt(self) -> int:
+        return int(str(self.birth["attempt"]))
+
+
+def cell_events(lab: Path, folder: RunDir, cell: CellSpec, run: RunSpec, runtime: CellRuntime) -> Iterator[Event]:
+    """All events of the cell's first or next attempt. `run`: the spec of the run it belongs to."""
+    if cell.pairs is not None:
+        yield from pair_events(lab, folder, cell, run, runtime.device, runtime.requests, runtime.birth)
+        return
+    assert cell.finetune is not None
+    if len(cell.finetune.learning_rates) > 1 and not cell.finetune.select_share:
+        raise DataError("several learning rates need a selection slice (select_share) to choose from")
+    rows, counts = cell_rows(lab, cell, run)
+    data, split_events = _data(lab, cell, run, rows, counts, runtime.attempt)
+    weights = load_weights(lab, run_dir(lab, parent_of(cell.job_id)), run, cell.checkpoint)
+    tuner = FineTuner(
+        cell.task,
+        cell.finetune,
+        run.model,
+        encoder_of(weights),
+        data,
+        seed=cell.seed,
+        device=runtime.device,
+        cell=folder,
+        requests=runtime.requests,
+        attempt=runtime.attempt,
+    )
+    tuner.restore()
+    yield CellStarted(**runtime.birth, from_update=tuner.progress.update)  # type: ignore[arg-type]
+    yield from split_events
+    yield from tuner.events()
+    chosen = tuner.progress.chosen
+    if chosen is None or runtime.requests.reason() and tuner.progress.trial < len(cell.finetune.learning_rates):
+        return
+    yield Barrier()
+    answers = {split: decide(tensor) for split, tensor in chosen.answers.items()}
+    labels = {split: examples.labels for split, examples in data.scored.items()}
+    scores = list(_scores(cell, labels, answers, chosen.epoch, chosen.learning_rate, runtime.attempt))
+    _write_predictions(folder, labels, {split: tensor.numpy() for split, tensor in chosen.answers.items()})
+    yield from scores
+    yield from gain_events(lab, cell, runtime.attempt)
+    yield CellFinished(
+        attempt=runtime.attempt,
+        update=tuner.progress.update,
+        epoch=chosen.epoch,
+        seconds=round(tuner.progress.seconds, 3),
+    )
+    for path in folder.checkpoints.glob("update-*/*"):  # they were for a killed worker only
+        path.unlink()
+
+
+def cell_rows(lab: Path, cell: CellSpec, run: RunSpec) -> tuple[TaskRows, TaskRows]:
+    """The rows that the cell uses and the rows before its filter. DataError when they are not those of its spec."""
+    if cell.source == PROBE:
+        before = probe_rows(lab, run, cell.task)
+    else:
+        before = read_task_rows(cell.task, cell.source)
+    if before.fingerprint != cell.data_fingerprint:
+        raise DataError(
+            f"the rows of {cell.task.name} in {cell.source} have changed since this cell was asked for; ask again "
+            "(`shrunk glue`), which makes a new cell of the new rows"
+        )
+    if not cell.filtered:
+        return before, before
+    if vocabulary_digest(cell.vocabulary) != cell.vocabulary_digest:
+        raise DataError(f"the word list {cell.vocabulary} has changed since this cell was asked for; ask again")
+    return filter_task(before, load_vocabulary(cell.vocabulary).words), before
+
+
+def refuse_small(spec: FinetuneSpec, task: str, rows: TaskRows) -> None:
+    """DataError with the count when a split has fewer examples than `min_examples`."""
+    for split, part in rows.splits.items():
+        # validation sets may be smaller than training sets; a score over a few dozen examples still says little
+        least = spec.min_examples if split == TRAIN else max(2, spec.min_examples // 2)
+        if len(part) < least:
+            raise DataError(
+                f"{task} has {len(part)} {split} examples left, fewer than {least} (min_examples = "
+                f"{spec.min_examples}): refused, because a score on them would say nothing"
+            )
+
+
+def _data(
+    lab: Path, cell: CellSpec, run: RunSpec, rows: TaskRows, before: TaskRows, attempt: int
+) -> tuple[CellData, list[Event]]:
+    """The examples of every split, and the events that report their numbers."""
+    spec = cell.finetune
+    assert spec is not None
+    refuse_small(spec, cell.task.name, rows)
+    encoder = open_encoder(tokenizer_folder(lab, run.tokenizer_fingerprint))
+    room = min(spec.max_length, run.model.max_positions - 2)
+    train, selection = rows.splits[TRAIN], None
+    events: list[Event] = []
+
+    def report(split: str, seen: int, part: Rows) -> None:
+        count = count_rows(cell.task, split, part, part)
+        events.append(
+            CellDataEvent(attempt=attempt, split=split, seen=seen, labels=count.labels, kept=count.by_label)
+        )
+
+    seen = len(before.splits[TRAIN])
+    if spec.select_share:
+        places = selection_places(len(train), spec.select_share, spec.select_max, cell.seed)
+        selection = train.take(places)
+        train = train.take(np.setdiff1d(np.arange(len(train)), places))
+        report("selection", seen, selection)
+    report(TRAIN, seen, train)
+    scored = {split: rows.splits[split] for split in cell.task.splits}
+    for split, part in scored.items():
+        report(split, len(before.splits[split]), part)
+    data = CellData(
+        train=encode_rows(train, encoder, room),
+        selection=None if selection is None else encode_rows(selection, encoder, room),
+        scored={split: encode_rows(part, encoder, room) for split, part in scored.items()},
+    )
+    biggest = max((int(e.ids.max()) for e in (data.train, *data.scored.values())), default=BOS)
+    if biggest >= run.model.vocab_size:
+        raise DataError(
+            f"the tokenizer {run.tokenizer_fingerprint} gives token {biggest}, but the model has only "
+            f"{run.model.vocab_size} rows: it is not the tokenizer that the run was trained with"
+        )
+    return data, events
+
+
+def _scores(
+    cell: CellSpec, labels: dict[str, np.ndarray], answers: dict[str, np.ndarray], epoch: int, rate: float, attempt: int
+) -> Iterator[CellScored]:
+    for split in cell.task.splits:
+        sample = Resampler(len(labels[split]))
+        for place, metric in enumerate(cell.task.metrics):
+            value = metric_value(metric, labels[split], answers[split])
+            yield CellScored(
+                attempt=attempt,
+                split=split,
+                group="",
+                metric=metric,
+                place=place,
+                value=value,
+                stderr=sample.stderr(metric, labels[split], answers[split]),
+                n=len(labels[split]),
+                epoch=epoch,
+                learning_rate=rate,
+            )
+
+
+def _write_predictions(folder: RunDir, labels: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> None:
+    """`predictions.npz`: for every split its labels [n] and the model's outputs [n, labels], whole or not at all."""
+    arrays = {f"{split}.labels": value for split, value in labels.items()}
+    arrays |= {f"{split}.answers": value for split, value in answers.items()}
+    data = io.BytesIO()
+    np.savez(data, **arrays)  # type: ignore[arg-type]
+    temporary = folder.path / f".{PREDICTIONS}.new"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, folder.path / PREDICTIONS)
+    except OSError as problem:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"cannot write {folder.path / PREDICTIONS}: {problem.strerror}") from problem
+
+
+def read_predictions(folder: RunDir, split: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Labels [n] and answers [n] (label numbers or numbers) of a scored split; None when the cell is not done."""
+    try:
+        with np.load(folder.path / PREDICTIONS) as arrays:
+            return arrays[f"{split}.labels"], decide(torch.from_numpy(arrays[f"{split}.answers"]))
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def gain_events(lab: Path, cell: CellSpec, attempt: int) -> Iterator[GainMeasured]:
+    """What pre-training gains with the cells that are done now, this one included: an event a checkpoint and metric.
+
+    Whoever of two paired cells finishes last sees the other, so that every pair is measured.
+    """
+    done: dict[str, dict[int, RunDir]] = {}
+    for folder in cell_dirs(run_dir(lab, cell.run_id)):
+        other = read_cell(folder)
+        if other.comparison == cell.comparison and (folder.path / PREDICTIONS).exists():
+            done.setdefault(other.checkpoint, {})[other.seed] = folder
+    untrained = done.pop("untrained", {})
+    for checkpoint, trained in sorted(done.items()):
+        seeds = sorted(trained.keys() & untrained.keys())
+        if not seeds or (cell.checkpoint not in (checkpoint, "untrained")):
+            continue
+        for split in cell.task.splits:
+            pairs = [(read_predictions(trained[s], split), read_predictions(untrained[s], split)) for s in seeds]
+            both = [(a, b) for a, b in pairs if a is not None and b is not None]
+            if not both:
+                continue
+            labels = both[0][0][0]
+            after, before = (np.stack([pair[i][1] for pair in both]) for i in (0, 1))
+            for place, metric in enumerate(cell.task.metrics):
+                gain = paired_gain(metric, labels, after, before)
+                yield GainMeasured(
+                    attempt=attempt,
+                    comparison=cell.comparison,
+                    checkpoint=checkpoint,
+                    task=cell.task.name,
+                    split=split,
+                    metric=metric,
+                    place=place,
+                    **vars(gain),
+                )
