@@ -51,3 +51,8 @@ def duration(seconds: float | None) -> str:
 def number(value: float | None, digits: int = 4) -> str:
     """A measured number with `digits` significant digits."""
     return "-" if value is None else f"{value:.{digits}g}"
+
+
+def short(value: float | None) -> str:
+    """Three significant digits for legends and titles: 2.63e15, 0.0872."""
+    return "-" if value is None else f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")

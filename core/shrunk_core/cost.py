@@ -69,9 +69,14 @@ def flops_per_sequence(model: ModelSpec, sequence_length: int, counting: str, ma
     return round(3 * (reduce + layers * (block + values_and_output) + mask_share * s * head_per_token))
 
 
+def scored_share(train: TrainSpec) -> float:
+    """Expected share of positions whose logits are computed: the masked ones, or all in causal training."""
+    return 1.0 if train.objective == "clm" else train.mask_share
+
+
 def flops_per_update(model: ModelSpec, train: TrainSpec, counting: str = DEFAULT_COUNTING) -> int:
     """FLOPs of one update of `batch_size` sequences."""
-    return train.batch_size * flops_per_sequence(model, train.sequence_length, counting, train.mask_share)
+    return train.batch_size * flops_per_sequence(model, train.sequence_length, counting, scored_share(train))
 
 
 def costs(model: ModelSpec, train: TrainSpec) -> dict[str, int]:
@@ -79,7 +84,7 @@ def costs(model: ModelSpec, train: TrainSpec) -> dict[str, int]:
     return {
         "num_params": num_params(model),
         "embedding_params": embedding_params(model),
-        **{f"flops_{c}": flops_per_sequence(model, train.sequence_length, c, train.mask_share) for c in COUNTINGS},
+        **{f"flops_{c}": flops_per_sequence(model, train.sequence_length, c, scored_share(train)) for c in COUNTINGS},
     }
 
 

@@ -9,8 +9,10 @@ from enum import Enum
 from typing import Annotated, Any
 
 import typer
+from shrunk_core.errors import ConfigError
 
 from .output import Format, FormatOption, LabOption, print_object, print_rows, say
+from .pictures import DrawOption, SaveOption
 from .sources import CsvOption, MapOption, SetOption, SourceCountingOption, WhereOption, open_source
 
 
@@ -95,6 +97,14 @@ def fit(
     seed: Annotated[int, typer.Option(min=0, help="Of starts and resamples.")] = 0,
     counting: SourceCountingOption = None,
     evaluation_id: SetOption = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="In the picture: an imported reference beside the lab's points.")
+    ] = None,
+    save: SaveOption = None,
+    draw: DrawOption = False,
+    keep: Annotated[
+        str | None, typer.Option("--keep", metavar="NAME", help="Keep the fit in the lab: a row of the view `fits`.")
+    ] = None,
     lab: LabOption = None,
     how: FormatOption = Format.json,
 ) -> None:
@@ -107,6 +117,8 @@ def fit(
 
     shrunk fit chinchilla --csv points.csv --map n="Model Size" --map flops="Training FLOP" --drop-highest-loss 5
 
+    shrunk fit power --draw --save law.svg --keep "first law"
+
     shrunk fit broken --csv curves.csv --map flops=C --map loss=eval/loss --map run=name --frontier paper
     """  # fmt: skip
     asked_frontier = frontier or (Frontier.none if csv else Frontier.final)
@@ -114,7 +126,11 @@ def fit(
     every = csv is None and asked_frontier is not Frontier.final
     source = open_source(csv, maps, where, lab, evaluation_id, counting, embeddings=params is Params.total, every=every)
     from .fitting import Asked, report
+    from .pictures import check, show
 
+    check(save)
+    if csv is not None and (keep or reference):
+        raise ConfigError("--keep and --reference are of a lab's runs, not of --csv")
     asked = Asked(
         form=form.value,
         x=x.value if x else None,
@@ -130,9 +146,21 @@ def fit(
         seed=seed,
     )
     asked.check()
-    found = report(source.points(), asked, source.others)
+    found, fitted = report(source.points(), asked, source.others)
     found |= {"frontier": asked_frontier.value, "counted_params": params.value if source.lab else None}
     print_fit(found, how)
+    if draw or save is not None:
+        from ..scaling_charts import fit_chart
+        from .overlay import overlay_of
+
+        beside = overlay_of(source.home, reference, fitted) if reference and source.home else None
+        chart = fit_chart(fitted.result, fitted.used, fitted.x, fitted.y, pool=fitted.pool, overlay=beside)
+        show(chart, draw, save)
+    if keep and source.home:
+        from .kept_fits import keep_fit
+
+        keep_fit(source.home, keep, found, asked)
+        say(f"kept as {keep}: shrunk sql \"from fits where name = '{keep}'\"")
 
 
 def print_fit(found: dict[str, Any], how: Format) -> None:
@@ -172,6 +200,8 @@ def frontier(
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples behind the exponents of isoflop.")] = 0,
     counting: SourceCountingOption = None,
     evaluation_id: SetOption = None,
+    save: SaveOption = None,
+    draw: DrawOption = False,
     lab: LabOption = None,
     how: FormatOption = Format.table,
 ) -> None:
@@ -185,12 +215,22 @@ def frontier(
     """
     curves = method in (FrontierMethod.paper, FrontierMethod.envelope)
     source = open_source(csv, maps, where, lab, evaluation_id, counting, every=curves)
-    from .frontiers import list_frontier
+    from .frontiers import list_frontier, losses
+    from .pictures import check, show
 
+    check(save)
     columns, rows, notes = list_frontier(source, method.value, finished_only, seed)
     print_rows(rows, columns, how)
     for note in notes:
         say(f"note: {note}")
+    if draw or save is not None:
+        from ..scaling_charts import frontier_chart, isoflop_chart
+
+        pool = source.points()
+        if method is FrontierMethod.isoflop:
+            show(isoflop_chart(pool, rows, losses(pool)), draw, save)
+        else:
+            show(frontier_chart(pool, rows, losses(pool), method.value), draw, save)
 
 
 def icer(
@@ -215,6 +255,8 @@ def icer(
     where: WhereOption = None,
     counting: SourceCountingOption = None,
     evaluation_id: SetOption = None,
+    save: SaveOption = None,
+    draw: DrawOption = False,
     lab: LabOption = None,
     how: FormatOption = Format.table,
 ) -> None:
@@ -228,12 +270,18 @@ def icer(
     shrunk icer --axis num_layers --method dominance --csv results.csv --map flops=C --base hidden_size=256
     """  # fmt: skip
     source = open_source(csv, maps, where, lab, evaluation_id, counting)
+    from .pictures import check, show
     from .pricing import COLUMNS, TABLE, list_icer
 
+    check(save)
     rows, notes = list_icer(source, axis, method.value, cost.value, effect, base or [])
     print_rows(rows, COLUMNS, how, table_columns=TABLE)
     for note in notes:
         say(f"note: {note}")
+    if draw or save is not None:
+        from ..scaling_charts import ladder_chart
+
+        show(ladder_chart(rows, cost.value, effect), draw, save)
 
 
 def correlate(
@@ -253,6 +301,8 @@ def correlate(
     maps: MapOption = None,
     where: WhereOption = None,
     evaluation_id: SetOption = None,
+    save: SaveOption = None,
+    draw: DrawOption = False,
     lab: LabOption = None,
     how: FormatOption = Format.table,
 ) -> None:
@@ -263,11 +313,18 @@ def correlate(
     shrunk correlate --csv results.csv --map perplexity=test/perplexity --y accuracy
     """
     source = open_source(csv, maps, where, lab, evaluation_id, None)
-    from .correlating import list_correlations, list_steps
+    from .correlating import list_correlations, list_steps, predictor, scores
+    from .pictures import check, show
 
+    check(save)
     points = source.points()
     if axis is not None:
         columns, rows = list_steps(points, axis, y or [])
     else:
         columns, rows = list_correlations(points, x, y or [], given, bootstrap, seed)
     print_rows(rows, columns, how)
+    if draw or save is not None:
+        from ..scaling_charts import correlation_chart
+
+        named = {name: points.values(name) for name in scores(points, y or [])}
+        show(correlation_chart(predictor(points, x), named, x), draw, save)

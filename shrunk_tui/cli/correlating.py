@@ -24,7 +24,7 @@ def list_correlations(
     rows = []
     for name in scores(points, y):
         there = _with_score(points, name)
-        values, predicted = there.numbers(name), _predictor(there, x)
+        values, predicted = there.numbers(name), predictor(there, x)
         held = _logarithms(there, given) if given else None
         for covariate, known_as in ((None, ""), (held, f"log {given}")) if held else ((None, ""),):
             rows += [
@@ -84,7 +84,8 @@ def _with_score(points: Points, name: str) -> Points:
     return points.take(i for i, value in enumerate(points.values(name)) if value is not None)
 
 
-def _predictor(points: Points, x: str) -> list[float]:
+def predictor(points: Points, x: str) -> list[float]:
+    """The column that predicts; perplexity from loss where only that is there."""
     if x == "perplexity" and not points.has("perplexity") and points.has("loss"):
         return [math.exp(value) for value in points.numbers("loss")]
     return points.numbers(points.named(x, "--x"))

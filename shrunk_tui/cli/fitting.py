@@ -90,8 +90,19 @@ def explaining(points: Points, asked: Asked) -> dict[str, str]:
     return {"x": X_NAMES[asked.x or "flops"]}
 
 
-def fit_points(points: Points, asked: Asked) -> tuple[FitResult, Points]:
-    """The fit, and the rows that it was made on."""
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A fit with the rows it was made on (`used`), the rows they were chosen from, and the columns x and y."""
+
+    result: FitResult
+    used: Points
+    pool: Points
+    x: str
+    y: str
+
+
+def fit_points(points: Points, asked: Asked) -> Fitted:
+    """Choose the rows and fit them."""
     y = measured(points)
     values = points.numbers(y)
     dropped = asked.drop_highest_loss
@@ -102,7 +113,9 @@ def fit_points(points: Points, asked: Asked) -> tuple[FitResult, Points]:
     if asked.frontier != "none":
         front = frontier(pool.numbers("flops"), pool.numbers(y), pool.trained(), method=asked.frontier)
         used = pool.take(point.row for point in front)
-    columns = {argument: used.numbers(name) for argument, name in explaining(points, asked).items()}
+    names = explaining(points, asked)
+    columns = {argument: used.numbers(name) for argument, name in names.items()}
+    x = list(names.values())[-1]
     labels, seeds = used.labels(), used.seeds()
     if asked.form == "broken":
         drawn, units = None, None
@@ -125,12 +138,14 @@ def fit_points(points: Points, asked: Asked) -> tuple[FitResult, Points]:
         )  # fmt: skip
     if dropped:
         result = replace(result, warnings=(*result.warnings, f"the {dropped} highest losses were left out"))
-    return result, used
+    return Fitted(result=result, used=used, pool=pool, x=x, y=y)
 
 
-def report(points: Points, asked: Asked, others: Callable[[], Mapping[str, Points]]) -> dict[str, Any]:
-    """Everything that `shrunk fit` prints. others: reads the points in other countings, to see whether they agree."""
-    result, used = fit_points(points, asked)
+def report(points: Points, asked: Asked, others: Callable[[], Mapping[str, Points]]) -> tuple[dict[str, Any], Fitted]:
+    """Everything that `shrunk fit` prints, and the fit. others: reads the points in other countings, to see whether they
+    agree."""
+    fitted = fit_points(points, asked)
+    result, used = fitted.result, fitted.used
     explained = explaining(points, asked)
     found = result.to_dict() | {
         "x": asked.x or list(explained.values())[-1] if asked.form not in JOINT else list(explained),
@@ -147,7 +162,7 @@ def report(points: Points, asked: Asked, others: Callable[[], Mapping[str, Point
     if isinstance(result, BrokenResult) and explained == {"x": "flops"} and from_paper(points):
         found["published"], notes = against_paper(result, used)
         warnings += notes
-    return found | {"warnings": warnings}
+    return found | {"warnings": warnings}, fitted
 
 
 def by_counting(result: FitResult, asked: Asked, others: Mapping[str, Points]) -> tuple[dict[str, Any], list[str]]:
@@ -155,7 +170,9 @@ def by_counting(result: FitResult, asked: Asked, others: Mapping[str, Points]) -
     found, warnings = {}, []
     for counting, points in others.items():
         try:
-            other, _ = fit_points(points, replace(asked, bootstrap=min(CHEAP, asked.bootstrap), hold_out_largest=False))
+            other = fit_points(
+                points, replace(asked, bootstrap=min(CHEAP, asked.bootstrap), hold_out_largest=False)
+            ).result
         except FitError as refused:
             found[counting] = {"params": {}, "identifiable": False, "reason": str(refused)}
         else:

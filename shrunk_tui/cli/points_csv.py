@@ -32,7 +32,7 @@ def csv_points(path: Path, maps: Sequence[str], where: str | None = None, counti
     maps      NAME=COLUMN each. where: an expression on the columns; rows for which it does not hold are not read strictly.
     counting  what its FLOPs are in, if it is known.
 
-    ConfigError for a name or a column that does not exist; DataError for a file or a cell that cannot be read.
+    ConfigError for a file, a name or a column that does not exist; DataError for content that cannot be read.
     """
     header, lines, places = _read(path)
     columns = [name for name in dict.fromkeys(header) if name]
@@ -85,6 +85,8 @@ def _read(path: Path) -> tuple[list[str], list[list[str]], list[str]]:
                         )
                     lines.append(line + [""] * (len(header) - len(line)))
                     places.append(f"row {len(places) + 1} (line {reader.line_num})")
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as problem:
+        raise ConfigError(f"{path}: {problem.strerror}; name a CSV file with a header line") from None
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path}: {getattr(problem, 'strerror', None) or problem}") from None
     if not any(header):

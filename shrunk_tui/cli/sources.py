@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from shrunk_core.cost import COUNTINGS, DEFAULT_COUNTING
@@ -13,6 +13,9 @@ from shrunk_core.errors import ConfigError
 
 from .output import Counting
 from .points import Points
+
+if TYPE_CHECKING:
+    from shrunk_core.store.store import Store
 
 CsvOption = Annotated[
     Path | None, typer.Option("--csv", help="Points from a file with a header line; else the lab's runs.")
@@ -38,11 +41,15 @@ SourceCountingOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file or a lab, opened once. `read(counting)` gives its points; a file has one counting only."""
+    """A file or a lab, opened once. `read(counting)` gives its points; a file has one counting only. home: the lab's."""
 
     read: Callable[[str], Points]
     counting: str
-    lab: bool
+    home: Store | None = None
+
+    @property
+    def lab(self) -> bool:
+        return self.home is not None
 
     def points(self) -> Points:
         return self.read(self.counting)
@@ -71,9 +78,7 @@ def open_source(
             raise ConfigError("--evaluation-id is of the lab's runs; choose rows of a file with --where")
         from .points_csv import csv_points
 
-        return Source(
-            read=lambda c: csv_points(csv, maps or (), where, c), counting=counting.value if counting else "", lab=False
-        )
+        return Source(read=lambda c: csv_points(csv, maps or (), where, c), counting=counting.value if counting else "")
     if maps:
         raise ConfigError("--map names columns of a file: give --csv FILE with it")
     from shrunk_core.config.lab import find_lab
@@ -82,11 +87,11 @@ def open_source(
     from .points_lab import lab_points
 
     store = open_store(find_lab(lab))
-    store.refresh()
+    store.refresh(force=True)  # a command is asked once: what was logged or defined a moment ago belongs to its answer
     return Source(
         read=lambda c: lab_points(
             store, counting=c, where=where, evaluation_id=evaluation_id, embeddings=embeddings, every=every
         ),
         counting=counting.value if counting else DEFAULT_COUNTING,
-        lab=True,
+        home=store,
     )

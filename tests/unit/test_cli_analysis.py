@@ -109,8 +109,13 @@ def test_files_without_rows(tmp_path: Path, text: str) -> None:
     (tmp_path / "empty.csv").write_text(text)
     with pytest.raises(DataError, match="empty|no rows"):
         ask("fit", "power", "--csv", str(tmp_path / "empty.csv"))
-    with pytest.raises(DataError, match="No such file"):
+
+
+def test_a_file_that_is_not_there_is_a_mistake_in_the_command(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
         ask("fit", "power", "--csv", str(tmp_path / "none.csv"))
+    with pytest.raises(ConfigError, match="directory"):
+        ask("fit", "power", "--csv", str(tmp_path))
 
 
 def test_options_that_a_law_does_not_have_are_refused(power_file: str) -> None:

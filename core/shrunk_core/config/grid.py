@@ -16,14 +16,15 @@ from .expression import Expression, parse
 from .language_spec import CorpusSpec, TokenizerSpec
 from .loader import Place, read_section, read_toml, refuse_unknown
 from .recipe import PAPER_UNTIED_HEADS, RECIPES
+from .refusal import impossible, refuse_contradictions
 from .setting import setting
 from .spec import POSITION_OFFSET, ModelSpec, TrainSpec
 
 SECTIONS: dict[str, type] = {"corpus": CorpusSpec, "tokenizer": TokenizerSpec, "model": ModelSpec, "train": TrainSpec}
-DERIVED = ("vocab_size", "max_positions")
-"""Fields of ModelSpec that no file sets: V is the tokenizer's, P follows from the sequence length."""
+DERIVED = ("vocab_size", "max_positions", "causal")
+"""Fields of ModelSpec that no file sets: V is the tokenizer's, P follows from the sequence length, `causal` from the objective."""
 
-BUDGETS = ("updates", "tokens", "flops")
+BUDGETS = ("updates", "tokens", "flops", "minutes")
 SHORT = {
     "embedding_size": "E",
     "hidden_size": "H",
@@ -37,6 +38,7 @@ SHORT = {
     "train.updates": "U",
     "train.tokens": "T",
     "train.flops": "F",
+    "train.minutes": "min",
 }
 
 
@@ -133,11 +135,13 @@ class GridSpec:
         tokenizer = read_section(TokenizerSpec, tables["tokenizer"], self._place("tokenizer"))
         budget = {k: tables["train"].pop(k) for k in ("tokens", "flops", "counting") if k in tables["train"]}
         train = read_section(TrainSpec, tables["train"], self._place("train"))
+        refuse_contradictions(train, self._place("train"))
         shape = self._shape(tables["model"])
         if self.recipe == "paper" and "fixed_heads" not in shape and shape["tie"] == "none":
             shape["fixed_heads"] = PAPER_UNTIED_HEADS
         shape["vocab_size"] = tokenizer.vocab_size
         shape["max_positions"] = train.sequence_length + POSITION_OFFSET
+        shape["causal"] = train.objective == "clm"
         model = read_section(ModelSpec, shape, self._place("model"))
         problem = impossible(model)
         if budget and not problem:
@@ -184,22 +188,6 @@ class GridSpec:
 
     def _place(self, section: str) -> Place:
         return Place(self.path, self.text, section)
-
-
-def impossible(model: ModelSpec) -> str:
-    """Why this shape cannot be built, with the nearest that can; empty when it can."""
-    heads = model.fixed_heads or model.num_heads
-    if model.hidden_size % heads:
-        valid = [a for a in range(1, model.hidden_size + 1) if model.hidden_size % a == 0]
-        near = min(valid, key=lambda a: (abs(a - heads), a))
-        fixed = " (fixed_heads, the paper's quirk)" if model.fixed_heads else ""
-        return f"hidden_size {model.hidden_size} is not divisible by {heads} heads{fixed}; {near} would do"
-    if model.tie == "full" and model.embedding_size != model.hidden_size:
-        return (
-            f'tie = "full" needs embedding_size = hidden_size, not {model.embedding_size} and {model.hidden_size}; '
-            'tie = "projected" does not'
-        )
-    return ""
 
 
 def load_grid(path: Path) -> GridSpec:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .language_spec import CorpusSpec, TokenizerSpec
 from .setting import setting
+from .train_spec import TrainSpec
 
 RUN_ID_LENGTH = 12
 """Hex digits of a `run_id`, an `evaluation_id` and a fingerprint."""
@@ -22,7 +23,7 @@ POSITION_OFFSET = 2
 class ModelSpec:
     """Shape of one encoder, in the paper's five dimensions E, H, I, A, L, with V and P.
 
-    In a grid file V comes from `[tokenizer] vocab_size` and P from `[train] sequence_length`.
+    In a grid file V comes from `[tokenizer] vocab_size`, P from `[train] sequence_length`, `causal` from `objective`.
     """
 
     embedding_size: int = setting(64, "E: width of token, position and type embeddings.", low=1)
@@ -50,82 +51,7 @@ class ModelSpec:
     )
     vocab_size: int = setting(2000, "V: rows of the token embedding.", low=1)
     max_positions: int = setting(66, "P: rows of the position embedding, sequence length + 2.", low=3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainSpec:
-    """How a run is trained. Budgets in tokens or FLOPs are resolved to `updates` when the grid is expanded."""
-
-    objective: str = setting("mlm", "Masked language modelling.", choices=("mlm",))
-    recipe: str = setting(
-        "default",
-        "`paper` changes the defaults of every switch to the settings of Deshpande et al. (2023); keys that the file "
-        "names keep their value.",
-        choices=("default", "paper"),
-        identity=False,
-    )
-    updates: int = setting(2000, "Optimiser updates.", unit="updates", low=1)
-    batch_size: int = setting(32, "Sequences an update, whatever fits on the device at once.", unit="sequences", low=1)
-    sequence_length: int = setting(64, "Tokens of a row, `<s>` included.", unit="tokens", low=8)
-    packing: str = setting(
-        "packed",
-        "`packed`: a document's units joined and cut into full rows; `documents`: one unit a row, padded.",
-        choices=("packed", "documents"),
-    )
-    cross_documents: bool = setting(
-        False, "Let a packed row continue into the next document (no padding at all). Attention then crosses documents."
-    )
-    mask_share: float = setting(
-        0.15, "Share of tokens selected in training (Bernoulli).", unit="share", low=0.01, high=0.9
-    )
-    masking: str = setting(
-        "80/10/10",
-        "What becomes of a selected token in training: `<mask>`, random or kept in these percentages. Evaluation always "
-        "masks all of them.",
-        choices=("80/10/10", "100/0/0"),
-    )
-    padding_in_loss: bool = setting(
-        False, "Quirk of the paper: padding positions count in training and validation loss, which deflates both."
-    )
-    learning_rate: float = setting(2e-3, "Peak learning rate.", low=1e-8, high=10.0)
-    schedule: str = setting(
-        "linear",
-        "After the warm-up: `linear` or `cosine` to zero, `noam` (inverse square root), or `constant`.",
-        choices=("linear", "cosine", "noam", "constant"),
-    )
-    warmup_share: float = setting(0.05, "Share of updates spent in linear warm-up.", unit="share", low=0.0, high=1.0)
-    warmup_max: int = setting(0, "Most updates of warm-up; 0 means no limit.", unit="updates", low=0)
-    beta1: float = setting(0.9, "AdamW's first decay.", low=0.0, high=0.9999)
-    beta2: float = setting(0.98, "AdamW's second decay.", low=0.0, high=0.99999)
-    adam_eps: float = setting(1e-8, "AdamW's epsilon.", low=0.0, high=1.0)
-    weight_decay: float = setting(0.01, "Decoupled weight decay.", low=0.0, high=10.0)
-    decay_all: bool = setting(False, "Decay biases, norms and embeddings too (the paper), not matrices only.")
-    clip_norm: float = setting(1.0, "Largest gradient norm; 0 means no clipping.", low=0.0)
-    init: str = setting(
-        "bert",
-        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `paper`: Xavier normal, other vectors .01.",
-        choices=("bert", "scaled", "paper"),
-    )
-    precision: str = setting(
-        "auto",
-        "Arithmetic of the matrix products; `auto` is resolved for the device when the run is planned.",
-        choices=("auto", "fp32", "bf16"),
-    )
-    evaluate_every: int = setting(0, "Updates between evaluations; 0 means a tenth of the run.", unit="updates", low=0)
-    checkpoint_every: int = setting(
-        0, "Updates between checkpoints; 0 means at every evaluation.", unit="updates", low=0, identity=False
-    )
-    keep_checkpoints: int = setting(
-        1, "Latest checkpoints kept beside the best one; older are pruned.", low=1, identity=False
-    )
-    device: str = setting("auto", "`cpu`, `cuda`, `cuda:N`, or `auto`: a GPU if there is one.", identity=False)
-    micro_batch: int = setting(
-        0,
-        "Sequences computed at once; 0 lets the worker choose. Kept on resume.",
-        unit="sequences",
-        low=0,
-        identity=False,
-    )
+    causal: bool = setting(False, "A token attends to itself and what precedes it only; follows from `objective`.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,12 +101,16 @@ def evaluation_id_of(spec: RunSpec, split: str) -> str:
             "cross_documents": spec.train.cross_documents,
             "padding_in_loss": spec.train.padding_in_loss,
         }
+        | ({"objective": "clm"} if spec.train.objective == "clm" else {})
     )
 
 
 def identity(spec: Any) -> dict[str, Any]:
-    """The fields of a spec that are part of a run's identity, by name."""
-    return {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec) if f.metadata.get("identity", True)}
+    """The fields of a spec that are part of a run's identity, by name. The updates expected in a budget of minutes are not."""
+    fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec) if f.metadata.get("identity", True)}
+    if fields.get("minutes"):
+        del fields["updates"]
+    return fields
 
 
 def canonical_json(value: Any) -> str:
@@ -202,12 +132,14 @@ def from_dict(data: dict[str, Any]) -> RunSpec:
     """The inverse of `to_dict`; keys of a newer version that this one does not know are an error (TypeError)."""
     corpus = dict(data["corpus"])
     corpus["sources"] = tuple(corpus["sources"])
+    train = dict(data["train"])
+    train["decay_points"] = tuple(train["decay_points"])
     return RunSpec(
         **{
             **data,
             "model": ModelSpec(**data["model"]),
             "corpus": CorpusSpec(**corpus),
             "tokenizer": TokenizerSpec(**data["tokenizer"]),
-            "train": TrainSpec(**data["train"]),
+            "train": TrainSpec(**train),
         }
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pynvml
 
+from ..errors import ConfigError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
@@ -67,10 +69,16 @@ def cores() -> int:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """What `auto` means on a device: bf16 on GPUs that multiply in it (capability 8 and up), fp32 elsewhere."""
-    if precision != "auto":
-        return precision
-    if device == "cpu":
-        return "fp32"
-    found = gpus()
-    return "bf16" if found and min(g.capability for g in found) >= (8, 0) else "fp32"
+    """What `auto` means on a device: bf16 on GPUs that multiply in it (capability 8 and up), fp32 elsewhere.
+
+    ConfigError for a precision that the device does not have.
+    """
+    found = () if device == "cpu" else gpus()
+    capable = bool(found) and min(g.capability for g in found) >= (8, 0)
+    if precision == "auto":
+        return "bf16" if capable else "fp32"
+    if precision == "fp16" and not found:
+        raise ConfigError('precision = "fp16" needs a GPU; without one "bf16" and "fp32" run')
+    if precision == "tf32" and not capable:
+        raise ConfigError('precision = "tf32" needs a GPU of capability 8.0 or later; "fp32" runs everywhere')
+    return precision

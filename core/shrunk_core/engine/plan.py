@@ -10,7 +10,7 @@ from typing import Any
 
 from ..config.grid import GridPoint, GridSpec
 from ..config.spec import CorpusSpec, RunSpec
-from ..cost import COUNTINGS, DEFAULT_COUNTING, costs, disk_bytes, memory_bytes
+from ..cost import COUNTINGS, DEFAULT_COUNTING, costs, disk_bytes, memory_bytes, scored_share
 from ..errors import PlanError
 from ..language.corpus import corpus_fingerprint, digest_cache
 from ..language.tokenizer import tokenizer_fingerprint
@@ -58,7 +58,7 @@ class PlannedRun:
                 model,
                 micro_batch(train.micro_batch, train.batch_size, train.sequence_length),
                 train.sequence_length,
-                train.mask_share,
+                scored_share(train),
             ),
             "disk_bytes": disk_bytes(model, train),
             "seconds": round(estimated_seconds(model, train), 1),

@@ -31,3 +31,5 @@ class Attempt(Event):
     torch_version: str
     shrunk_version: str
     cpu_capability: str = ""
+    execution: str = ""
+    """`eager`, `graph` (CUDA graphs) or `compiled`; kept on resume."""

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from .cell_events import CELL_EVENTS
 from .event_base import Attempt, Event
+from .study_events import STUDY_EVENTS
 
 VERSION = 1
 
@@ -64,6 +65,9 @@ class Step(Event):
 @dataclass(frozen=True, kw_only=True)
 class Evaluated(Event):
     """Loss over a whole split with every scored token masked: mean nats, n, and a standard error clustered by sequence.
+
+    split: `validation`, `test`, or `decayed`: the validation split scored by a decayed copy of a `wsd` run at an earlier
+    budget, which `update`, `tokens` and `flops` name. With objective `clm` every next token is scored and nothing masked.
 
     `unigram_loss` is the cross-entropy of the train split's add-one unigram on the same tokens; `unigram_stderr` is of
     the paired difference `unigram_loss - loss`, clustered in the same way.
@@ -295,6 +299,7 @@ JOURNAL_EVENTS: tuple[type[Event], ...] = (
     CorpusProgress,
     CorpusBuilt,
     TokenizerBuilt,
+    *STUDY_EVENTS,
 )
 KINDS: dict[str, type[Event]] = {c.kind: c for c in RUN_EVENTS + CELL_EVENTS + JOURNAL_EVENTS}
 _FIELDS: dict[str, frozenset[str]] = {k: frozenset(f.name for f in dataclasses.fields(c)) for k, c in KINDS.items()}

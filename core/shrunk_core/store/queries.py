@@ -246,3 +246,15 @@ def evaluation_sets(store: Store) -> Result:
         "from evaluations e join runs r on r.run_id = e.run_id where e.split = 'validation' and isfinite(e.loss) "
         "group by e.evaluation_id order by runs desc, e.evaluation_id"
     )
+
+
+def reference_grids(store: Store) -> Result:
+    """All columns of `reference_grids`, oldest first."""
+    return store.query("from reference_grids order by imported_at, reference")
+
+
+def reference_points(store: Store, reference: str) -> Result:
+    """All points of one reference, in order of run and update."""
+    return store.query(
+        "from reference_points where reference = ? order by name, seed, update, flops, tokens", params=[reference]
+    )

@@ -124,5 +124,6 @@ _SQL: dict[str, tuple[type, ...]] = {
     "VARCHAR": (str,),
     "BOOLEAN": (bool,),
     "VARCHAR[]": (tuple,),
+    "DOUBLE[]": (tuple,),
 }
 """Python types that a column of `raw.run_specs` takes."""

@@ -38,7 +38,14 @@ STORAGE_VERSION = "v1.2.0"
 NEVER_CUT = 2**63 - 1
 """`last_update` of a segment that no resumption follows."""
 
-_TYPES = {int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bool: "BOOLEAN", tuple[str, ...]: "VARCHAR[]"}
+_TYPES = {
+    int: "BIGINT",
+    float: "DOUBLE",
+    str: "VARCHAR",
+    bool: "BOOLEAN",
+    tuple[str, ...]: "VARCHAR[]",
+    tuple[float, ...]: "DOUBLE[]",
+}
 FLOPS_TYPE = "HUGEINT"
 """FLOPs are exact integers; a day of one large GPU passes 2**63."""
 

@@ -5,49 +5,15 @@ A column may be added at the end of its group; none is renamed, removed or given
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 from ..record.status import STATUSES
 from .schema import spec_columns
+from .study_views import study_views
+from .view import Column, View, field, time_of
 
 COUNTINGS = ("paper", "hoffmann", "kaplan", "executed")
 """The ways to count FLOPs, by name."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a view: its name, the SQL that makes it, what it means and its unit."""
-
-    name: str
-    sql: str
-    comment: str
-
-
-@dataclass(frozen=True)
-class View:
-    """One view. `source` is everything from FROM on."""
-
-    name: str
-    comment: str
-    columns: tuple[Column, ...]
-    source: str
-
-    def statements(self) -> list[str]:
-        body = ", ".join(f'{c.sql} as "{c.name}"' for c in self.columns)
-        out = [f"create view {self.name} as select {body} {self.source}"]
-        out.append(f"comment on view {self.name} is {_quoted(self.comment)}")
-        out += [f'comment on column {self.name}."{c.name}" is {_quoted(c.comment)}' for c in self.columns]
-        return out
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _time(seconds: str) -> str:
-    """SQL of a TIMESTAMP in UTC from seconds since 1970."""
-    return f"make_timestamp(({seconds} * 1000000)::bigint)"
 
 
 _STANDING = "join raw.segments g on g.run_id = r.run_id and g.segment = r.segment where r.update <= g.last_update"
@@ -57,7 +23,7 @@ _EVALUATION_SET = "Digest of split, corpus, tokenizer, rows, mask set and paddin
 _RUN_ID = Column("run_id", "r.run_id", "The run: 12 hex digits of a digest of everything that can change its numbers.")
 _COUNTING = Column("flops_counting", "'paper'", "The counting that `flops` is in: always paper.")
 _ATTEMPT = Column("attempt", "r.attempt", "The worker that wrote this row, counted from 1.")
-_LOGGED = Column("logged_at", _time("r.logged_at"), "When it was written, UTC.")
+_LOGGED = Column("logged_at", time_of("r.logged_at"), "When it was written, UTC.")
 
 
 def _steps() -> View:
@@ -112,8 +78,9 @@ def _evaluations() -> View:
 def _events() -> View:
     return View(
         "events",
-        "Everything else that happened, in runs and in the lab: starts, crashes survived, checkpoints, queueing. Steps "
-        "and evaluations have views of their own. Checkpoints and notes that a resumption took back are hidden.",
+        "Everything else that happened, in runs and in the lab: starts, crashes survived, checkpoints, queueing. Steps, "
+        "evaluations and curves of references have views of their own. Checkpoints and notes that a resumption took back "
+        "are hidden.",
         (
             Column("run_id", "r.run_id", "The run it is about; NULL for the lab as a whole."),
             Column("logged_at", _LOGGED.sql, _LOGGED.comment),
@@ -126,7 +93,7 @@ def _events() -> View:
             Column("seq", "r.seq", "Line of that log, from 0: orders the events of one source."),
         ),
         "from raw.events r left join raw.segments g on g.run_id = r.source and g.segment = r.segment "
-        "where r.kind not in ('checkpoint-saved', 'noted') or r.update <= g.last_update",
+        "where (r.kind not in ('checkpoint-saved', 'noted') or r.update <= g.last_update) and r.kind <> 'reference-run'",
     )
 
 
@@ -162,8 +129,8 @@ def _runs() -> View:
             Column("best_loss", "e.best_loss", "Lowest validation loss that stands, nats."),
             Column("best_perplexity", "exp(e.best_loss)", "exp(best_loss)."),
             Column("final_loss", "f.loss", "Validation loss at the last update of the budget, nats; NULL before."),
-            Column("started_at", _time("t.started_at"), "First event of the first attempt, UTC."),
-            Column("finished_at", _time("t.finished_at"), "When it finished, UTC; NULL before."),
+            Column("started_at", time_of("t.started_at"), "First event of the first attempt, UTC."),
+            Column("finished_at", time_of("t.finished_at"), "When it finished, UTC; NULL before."),
             Column(
                 "seconds",
                 "t.seconds_before + greatest(0, t.last_logged_at - t.attempt_started_at)",
@@ -203,17 +170,10 @@ def _runs() -> View:
     )
 
 
-def _field(name: str, sql_type: str = "VARCHAR") -> str:
-    """SQL of one field of a journal event, whose row is `r`."""
-    if sql_type.endswith("[]"):
-        return f"(r.fields -> '{name}')::{sql_type}"
-    return f"(r.fields ->> '{name}')::{sql_type}"
-
-
 def _grids() -> View:
     inner = (
-        f"select {_field('grid')} as grid, unnest({_field('run_ids', 'VARCHAR[]')}) as run_id, "
-        f"unnest({_field('names', 'VARCHAR[]')}) as name, generate_subscripts({_field('run_ids', 'VARCHAR[]')}, 1) - 1 "
+        f"select {field('grid')} as grid, unnest({field('run_ids', 'VARCHAR[]')}) as run_id, "
+        f"unnest({field('names', 'VARCHAR[]')}) as name, generate_subscripts({field('run_ids', 'VARCHAR[]')}, 1) - 1 "
         "as place, r.logged_at, r.source, r.seq from raw.events r where r.kind = 'grid-submitted'"
     )
     return View(
@@ -222,7 +182,7 @@ def _grids() -> View:
         (
             Column("grid", "r.grid", "Name of the grid."),
             Column("run_id", "r.run_id", _RUN_ID.comment),
-            Column("submitted_at", _time("r.logged_at"), "When the grid was last handed over with this run, UTC."),
+            Column("submitted_at", time_of("r.logged_at"), "When the grid was last handed over with this run, UTC."),
             Column("name", "r.name", "What the run is called in this grid."),
             Column("place", "r.place", "Order of the run in the grid, from 0."),
         ),
@@ -233,9 +193,9 @@ def _grids() -> View:
 
 def _of_journal(name: str, kind: str, comment: str, fields: tuple[tuple[str, str, str, str], ...]) -> View:
     """A view with one row a fingerprint from the events of one kind; fields: column, event field, type, comment."""
-    columns = tuple(Column(column, _field(field, sql_type), text) for column, field, sql_type, text in fields)
-    built = Column("built_at", _time("r.logged_at"), "When it was built last, UTC.")
-    latest = f"{_field('fingerprint')} order by r.logged_at desc, r.source desc, r.seq desc"
+    columns = tuple(Column(column, field(name, sql_type), text) for column, name, sql_type, text in fields)
+    built = Column("built_at", time_of("r.logged_at"), "When it was built last, UTC.")
+    latest = f"{field('fingerprint')} order by r.logged_at desc, r.source desc, r.seq desc"
     source = f"from raw.events r where r.kind = '{kind}' qualify row_number() over (partition by {latest}) = 1"
     return View(name, comment, (*columns, built), source)
 
@@ -283,7 +243,7 @@ def _tokenizers() -> View:
 @cache
 def views() -> tuple[View, ...]:
     """All views in an order in which they can be created: `runs` reads `evaluations`."""
-    return (_steps(), _evaluations(), _events(), _runs(), _grids(), _corpora(), _tokenizers())
+    return (_steps(), _evaluations(), _events(), _runs(), _grids(), _corpora(), _tokenizers(), *study_views())
 
 
 def columns_by_view() -> dict[str, tuple[str, ...]]:

@@ -20,6 +20,11 @@ def warmup_updates(train: TrainSpec) -> int:
     return max(1, warmup)
 
 
+def decay_updates(train: TrainSpec) -> int:
+    """Updates of the final decay of a `wsd` budget: decay_share of it, at least 1, never into the warm-up."""
+    return max(1, min(round(train.decay_share * train.updates), train.updates - warmup_updates(train)))
+
+
 def learning_rate(train: TrainSpec, update: int) -> float:
     """Learning rate of an update, which counts from 1; the peak `train.learning_rate` is reached at the warm-up's end.
 
@@ -31,6 +36,8 @@ def learning_rate(train: TrainSpec, update: int) -> float:
         return train.learning_rate * update / warmup
     if train.schedule == "constant":
         return train.learning_rate
+    if train.schedule == "wsd":
+        return train.learning_rate * min(1.0, (train.updates + 1 - update) / decay_updates(train))
     if train.schedule == "noam":
         return train.learning_rate * math.sqrt(warmup / update)
     done = (update - warmup) / (train.updates + 1 - warmup)
