@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +11,21 @@ import torch
 
 from ..config.cell import CellSpec, FinetuneSpec
 from ..config.spec import RunSpec
-from ..errors import DataError, RunError
+from ..errors import DataError
 from ..language.packing import BOS
 from ..language.tokenizer import tokenizer_folder
 from ..language.vocabulary import load_vocabulary, vocabulary_digest
 from ..record.cell_events import CellData as CellDataEvent
-from ..record.cell_events import CellFinished, CellScored, CellStarted, GainMeasured
-from ..record.celldir import PREDICTIONS, read_cell
+from ..record.cell_events import CellFinished, CellScored, CellStarted
 from ..record.events import Event
-from ..record.rundir import RunDir, cell_dirs, parent_of, run_dir
+from ..record.rundir import RunDir, run_dir
 from ..train.pretrain import Barrier
 from ..train.runtime import Requests
 from .examples import encode_rows, open_encoder, selection_places
-from .finetune import CellData, FineTuner, decide
-from .gain import paired_gain
+from .finetune import CellData, FineTuner
 from .metrics import Resampler, metric_value
 from .minimal_pairs import pair_events
+from .predictions import decide, gain_events, write_predictions
 from .probes import PROBE, probe_rows
 from .rows import TRAIN, Rows, TaskRows, read_task_rows
 from .vocabulary_filter import count_rows, filter_task
@@ -58,7 +55,7 @@ def cell_events(lab: Path, folder: RunDir, cell: CellSpec, run: RunSpec, runtime
         raise DataError("several learning rates need a selection slice (select_share) to choose from")
     rows, counts = cell_rows(lab, cell, run)
     data, split_events = _data(lab, cell, run, rows, counts, runtime.attempt)
-    weights = load_weights(lab, run_dir(lab, parent_of(cell.job_id)), run, cell.checkpoint)
+    weights = load_weights(lab, run_dir(lab, cell.run_id), run, cell.checkpoint)
     tuner = FineTuner(
         cell.task,
         cell.finetune,
@@ -79,10 +76,10 @@ def cell_events(lab: Path, folder: RunDir, cell: CellSpec, run: RunSpec, runtime
     if chosen is None or runtime.requests.reason() and tuner.progress.trial < len(cell.finetune.learning_rates):
         return
     yield Barrier()
-    answers = {split: decide(tensor) for split, tensor in chosen.answers.items()}
+    answers = {split: decide(tensor.numpy()) for split, tensor in chosen.answers.items()}
     labels = {split: examples.labels for split, examples in data.scored.items()}
     scores = list(_scores(cell, labels, answers, chosen.epoch, chosen.learning_rate, runtime.attempt))
-    _write_predictions(folder, labels, {split: tensor.numpy() for split, tensor in chosen.answers.items()})
+    write_predictions(folder, labels, {split: tensor.numpy() for split, tensor in chosen.answers.items()})
     yield from scores
     yield from gain_events(lab, cell, runtime.attempt)
     yield CellFinished(
@@ -139,9 +136,7 @@ def _data(
 
     def report(split: str, seen: int, part: Rows) -> None:
         count = count_rows(cell.task, split, part, part)
-        events.append(
-            CellDataEvent(attempt=attempt, split=split, seen=seen, labels=count.labels, kept=count.by_label)
-        )
+        events.append(CellDataEvent(attempt=attempt, split=split, seen=seen, labels=count.labels, kept=count.by_label))
 
     seen = len(before.splits[TRAIN])
     if spec.select_share:
@@ -186,66 +181,3 @@ def _scores(
                 epoch=epoch,
                 learning_rate=rate,
             )
-
-
-def _write_predictions(folder: RunDir, labels: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> None:
-    """`predictions.npz`: for every split its labels [n] and the model's outputs [n, labels], whole or not at all."""
-    arrays = {f"{split}.labels": value for split, value in labels.items()}
-    arrays |= {f"{split}.answers": value for split, value in answers.items()}
-    data = io.BytesIO()
-    np.savez(data, **arrays)  # type: ignore[arg-type]
-    temporary = folder.path / f".{PREDICTIONS}.new"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, folder.path / PREDICTIONS)
-    except OSError as problem:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"cannot write {folder.path / PREDICTIONS}: {problem.strerror}") from problem
-
-
-def read_predictions(folder: RunDir, split: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Labels [n] and answers [n] (label numbers or numbers) of a scored split; None when the cell is not done."""
-    try:
-        with np.load(folder.path / PREDICTIONS) as arrays:
-            return arrays[f"{split}.labels"], decide(torch.from_numpy(arrays[f"{split}.answers"]))
-    except (OSError, KeyError, ValueError):
-        return None
-
-
-def gain_events(lab: Path, cell: CellSpec, attempt: int) -> Iterator[GainMeasured]:
-    """What pre-training gains with the cells that are done now, this one included: an event a checkpoint and metric.
-
-    Whoever of two paired cells finishes last sees the other, so that every pair is measured.
-    """
-    done: dict[str, dict[int, RunDir]] = {}
-    for folder in cell_dirs(run_dir(lab, cell.run_id)):
-        other = read_cell(folder)
-        if other.comparison == cell.comparison and (folder.path / PREDICTIONS).exists():
-            done.setdefault(other.checkpoint, {})[other.seed] = folder
-    untrained = done.pop("untrained", {})
-    for checkpoint, trained in sorted(done.items()):
-        seeds = sorted(trained.keys() & untrained.keys())
-        if not seeds or (cell.checkpoint not in (checkpoint, "untrained")):
-            continue
-        for split in cell.task.splits:
-            pairs = [(read_predictions(trained[s], split), read_predictions(untrained[s], split)) for s in seeds]
-            both = [(a, b) for a, b in pairs if a is not None and b is not None]
-            if not both:
-                continue
-            labels = both[0][0][0]
-            after, before = (np.stack([pair[i][1] for pair in both]) for i in (0, 1))
-            for place, metric in enumerate(cell.task.metrics):
-                gain = paired_gain(metric, labels, after, before)
-                yield GainMeasured(
-                    attempt=attempt,
-                    comparison=cell.comparison,
-                    checkpoint=checkpoint,
-                    task=cell.task.name,
-                    split=split,
-                    metric=metric,
-                    place=place,
-                    **vars(gain),
-                )

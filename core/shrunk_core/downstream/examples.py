@@ -74,7 +74,9 @@ def _fit(counts: np.ndarray, room: int) -> np.ndarray:
     return np.stack([short_first, np.minimum(second, room - short_first)])
 
 
-def training_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int, bucketing: bool) -> list[np.ndarray]:
+def training_batches(
+    lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int, bucketing: bool
+) -> list[np.ndarray]:
     """The batches of an epoch: places of examples, every example once, a function of (seed, epoch).
 
     bucketing: within pools of POOL batches examples are sorted by length, and the batches come in random order.

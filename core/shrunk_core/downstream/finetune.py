@@ -29,6 +29,7 @@ from ..train.runtime import Requests
 from .classifier import Classifier, loss_of
 from .examples import Examples, scoring_batches, training_batches
 from .metrics import metric_or_nan
+from .predictions import decide
 
 REPORT_UPDATES = 50
 """Training losses are averaged over this many updates and reported once."""
@@ -220,8 +221,9 @@ class FineTuner:
         """Outputs for all examples in their order, float32 [n, outputs] on the CPU."""
         self.model.eval()
         parts, places = [], []
-        with torch.no_grad(), torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16"
+        with (
+            torch.no_grad(),
+            torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16"),
         ):
             for at in scoring_batches(examples.lengths, SCORING_BATCH):
                 ids, real = examples.batch(at)
@@ -236,10 +238,12 @@ class FineTuner:
         progress, metric = self.progress, self.task.metrics[0]
         answers = {split: self.answers(examples) for split, examples in self.data.scored.items()}
         first, examples = next(iter(self.data.scored.items()))
-        score = metric_or_nan(metric, examples.labels, decide(answers[first]))
+        score = metric_or_nan(metric, examples.labels, decide(answers[first].numpy()))
         selection = math.nan
         if self.data.selection is not None:
-            selection = metric_or_nan(metric, self.data.selection.labels, decide(self.answers(self.data.selection)))
+            selection = metric_or_nan(
+                metric, self.data.selection.labels, decide(self.answers(self.data.selection).numpy())
+            )
             best = progress.chosen
             better = best is None or (selection > best.selection or math.isnan(best.selection))
         else:
@@ -273,11 +277,6 @@ class FineTuner:
         checkpoint.save(self.cell.checkpoints, checkpoint.Progress(update=progress.update), state)
         checkpoint.prune(self.cell.checkpoints, 1, progress.update)
         self._saved_at = time.monotonic()
-
-
-def decide(answers: Tensor) -> np.ndarray:
-    """Label numbers of label scores [n, labels], or the numbers themselves of [n, 1]."""
-    return (answers.argmax(1) if answers.shape[1] > 1 else answers[:, 0].double()).numpy()
 
 
 def scheduled(peak: float, update: int, updates: int, warmup_share: float) -> float:

@@ -44,9 +44,9 @@ def metric_value(metric: str, labels: np.ndarray, answers: np.ndarray) -> float:
         case "accuracy":
             return float(sk.accuracy_score(labels, answers))
         case "f1":
-            return float(sk.f1_score(labels, answers, zero_division=0.0))
+            return float(sk.f1_score(labels, answers, zero_division=0))  # pyright: ignore[reportArgumentType]
         case "macro-f1":
-            return float(sk.f1_score(labels, answers, average="macro", zero_division=0.0))
+            return float(sk.f1_score(labels, answers, average="macro", zero_division=0))  # pyright: ignore[reportArgumentType]
     assert metric == "matthews", metric
     return float(sk.matthews_corrcoef(labels, answers))
 

@@ -8,6 +8,7 @@ scored positions alone. A causal model needs one pass.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,10 @@ from ..model.encoder import Block
 from ..model.heads import MaskedLanguageModel
 from ..record.cell_events import CellData, CellFinished, CellScored, CellStarted
 from ..record.events import Event, Left
-from ..record.rundir import RunDir, parent_of, run_dir
+from ..record.rundir import RunDir, run_dir
 from ..train.runtime import Requests
 from .pair_rows import Pairs, filter_pairs, read_pairs
+from .predictions import gain_events, write_predictions
 from .weights import load_weights
 
 BATCH_TOKENS = 8192
@@ -171,7 +173,9 @@ def tokenize(encoder: Encoder, starts_word: np.ndarray, sentences: list[str], ro
     ids, words = [], []
     for sentence, part in zip(sentences, np.split(flat, np.cumsum(lengths)[:-1]), strict=True):
         if len(part) + 1 > room:
-            raise DataError(f'a sentence of {len(part)} tokens is longer than the model\'s {room}: "{sentence[:60]}..."')
+            raise DataError(
+                f'a sentence of {len(part)} tokens is longer than the model\'s {room}: "{sentence[:60]}..."'
+            )
         whole = np.concatenate([[BOS], part])
         numbers = np.cumsum(starts_word[whole])
         numbers[0], numbers[-1] = -1, -2
@@ -205,17 +209,20 @@ def pair_events(
             raise DataError(f"the word list {cell.vocabulary} has changed since this cell was asked for; ask again")
         pairs = filter_pairs(before, load_vocabulary(cell.vocabulary).words)
     if len(pairs) < LEAST_PAIRS:
-        raise DataError(f"{len(pairs)} of {len(before)} pairs are left by the filter, fewer than {LEAST_PAIRS}: refused")
+        raise DataError(
+            f"{len(pairs)} of {len(before)} pairs are left by the filter, fewer than {LEAST_PAIRS}: refused"
+        )
     tokenizer = tokenizer_folder(lab, run.tokenizer_fingerprint)
     model = MaskedLanguageModel(run.model)
-    model.load_state_dict(load_weights(lab, run_dir(lab, parent_of(cell.job_id)), run, cell.checkpoint))
+    model.load_state_dict(load_weights(lab, run_dir(lab, cell.run_id), run, cell.checkpoint))
     encoder, starts = Encoder(load_tokenizer(tokenizer)), word_starts(tokenizer)
     room = run.model.max_positions - 2
+    began = time.monotonic()
     yield CellStarted(**birth, from_update=0)
     yield CellData(attempt=attempt, split="pairs", seen=len(before), labels=("",), kept=(len(pairs),))
     scorer = PairScorer(
         model,
-        causal=run.train.objective == "clm",
+        causal=run.model.causal,
         method=cell.pairs.method,
         precision=cell.pairs.precision,
         device=device.type,
@@ -227,8 +234,12 @@ def pair_events(
         return
     if not (np.isfinite(good).all() and np.isfinite(bad).all()):
         raise RunError("a sentence has no finite probability: the checkpoint is damaged or diverged")
+    write_predictions(
+        folder, {"pairs": np.ones(len(pairs), dtype=np.int64)}, {"pairs": np.stack([bad, good], axis=1)}
+    )  # the greater one is the answer, and a tie is "bad"
     yield from pair_scores(pairs, good > bad, attempt)
-    yield CellFinished(attempt=attempt, update=0, epoch=0, seconds=0.0)
+    yield from gain_events(lab, cell, attempt)
+    yield CellFinished(attempt=attempt, update=0, epoch=0, seconds=round(time.monotonic() - began, 3))
 
 
 def pair_scores(pairs: Pairs, right: np.ndarray, attempt: int) -> Iterator[CellScored]:

@@ -54,9 +54,7 @@ class Probe:
 def _swap(words: list[str], random: np.random.Generator, _: list[str]) -> list[str] | None:
     """Two neighbouring words in each other's place. Words with punctuation stay: a moved full stop would tell."""
     places = [
-        i
-        for i in range(len(words) - 1)
-        if words[i].isalpha() and words[i + 1].isalpha() and words[i] != words[i + 1]
+        i for i in range(len(words) - 1) if words[i].isalpha() and words[i + 1].isalpha() and words[i] != words[i + 1]
     ]
     if not places:
         return None

@@ -126,7 +126,7 @@ def _checked(task: TaskSpec, rows: Iterable[tuple[int, dict[str, Any]]], where: 
     labels: list[float] = []
     by_name = {name: i for i, name in enumerate(task.labels)}
     for number, row in rows:
-        for column, field in zip(texts, task.fields, strict=True):
+        for field in task.fields:
             value = row.get(field)
             if not isinstance(value, str):
                 what = f"has no `{field}`; it has {', '.join(row)}" if field not in row else f"`{field}` is no text"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from importlib import resources
 from pathlib import Path
 
 from ..config.cell import METRICS, TaskSpec
@@ -20,7 +19,7 @@ BINARY_METRICS = ("f1",)
 
 def shipped_tasks() -> list[str]:
     """Names of the tasks that come with the package: GLUE first, then the others by name."""
-    names = {p.name.removesuffix(".toml") for p in _folder().iterdir() if p.name.endswith(".toml")}
+    names = {p.stem for p in _folder().glob("*.toml")}
     return [*GLUE, *sorted(names - set(GLUE))]
 
 
@@ -33,8 +32,7 @@ def find_task(name: str) -> TaskSpec:
     if name.endswith(".toml"):
         spec = read_task(Path(name).expanduser())
     elif name in shipped_tasks():
-        with resources.as_file(_folder() / f"{name}.toml") as path:
-            spec = read_task(path)
+        spec = read_task(_folder() / f"{name}.toml")
     else:
         near = difflib.get_close_matches(name, shipped_tasks(), n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(shipped_tasks())}, or a TOML file"
@@ -64,5 +62,6 @@ def read_task(path: Path) -> TaskSpec:
     return spec
 
 
-def _folder() -> resources.abc.Traversable:  # type: ignore[name-defined]
-    return resources.files(__package__) / "shipped"
+def _folder() -> Path:
+    """The package is never a zip file: hatch builds a plain wheel."""
+    return Path(__file__).parent / "shipped"
