@@ -105,7 +105,8 @@ class ShrunkApp(App[None]):
             return
         pane = tab.load()(self.session, tab.name)
         self._waiting[wanted] = EMPTY_LOOK
-        switcher.add_content(pane, set_current=True)
+        switcher.mount(pane)
+        switcher.current = wanted
         pane.call_after_refresh(self._bring, pane, arguments, True)
 
     def _bring(self, pane: Pane, arguments: dict[str, Any], new: bool = False) -> None:

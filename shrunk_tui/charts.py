@@ -15,19 +15,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import plotext
 
-PALETTE: tuple[tuple[int, int, int], ...] = (
-    # Okabe and Ito 2008: told apart with every common colour blindness
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-    (150, 150, 150),
-)
-GLYPHS = ("●", "■", "▲", "◆", "✚", "○", "□", "△", "◇", "✕")
-ASCII_GLYPHS = ("o", "x", "+", "*", "#", "@", "%", "&", "=", "~")
+from .marks import PALETTE, glyph_of
+from .ticks import ticks
+
 LEAST_HEIGHT_OF_TWO = 14
 """Lines below which a panel of residuals would leave too little of the chart."""
 LINE_WIDTH_POINTS = 2
@@ -286,38 +276,10 @@ def _tint(colour: int) -> tuple[int, int, int]:
     return PALETTE[colour % len(PALETTE)]
 
 
-def ticks(low: float, high: float, log: bool, most: int) -> tuple[list[float], list[str]]:
-    """Tick places and labels between two ends. On a log axis decades, or 1-2-5 steps when fewer than two fit."""
-    if log:
-        decades = [float(d) for d in range(math.ceil(low), math.floor(high) + 1)]
-        if len(decades) >= 2:
-            step = max(1, math.ceil(len(decades) / most))
-            decades = decades[::step]
-            return decades, [f"1e{int(d)}" for d in decades]
-        low, high = 10**low, 10**high
-    step = _nice((high - low) / max(1, most - 1))
-    first = math.ceil(low / step - 1e-9) * step
-    values = [first + i * step for i in range(int((high - first) / step + 1e-9) + 1)]
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    labels = [_number(v, digits) for v in values]
-    return ([math.log10(v) for v in values] if log else values), labels
-
-
-def _nice(step: float) -> float:
-    scale = 10 ** math.floor(math.log10(step))
-    return next(m * scale for m in (1, 2, 5, 10) if m * scale >= step * 0.999)
-
-
-def _number(value: float, digits: int) -> str:
-    if abs(value) >= 1e5:
-        return f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
-    return f"{value:.{digits}f}"
-
-
 def _glyph(series: Series, ascii_only: bool) -> str:
     if series.glyph and not ascii_only:
         return series.glyph
-    return (ASCII_GLYPHS if ascii_only else GLYPHS)[series.colour % len(GLYPHS)]
+    return glyph_of(series.colour, ascii_only)
 
 
 def _several_lines(series: Sequence[Series]) -> bool:

@@ -15,11 +15,13 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.worker import get_current_worker
 
+from .mark_book import MarkBook
 from .state import ViewState, state_file
 
 if TYPE_CHECKING:  # imported in threads, so that the first frame waits for none of them
     from shrunk_core.store.store import Store
 
+    from .curves import CurveStore
     from .look import Look
     from .watcher import Row, Watcher
 
@@ -42,6 +44,8 @@ class LabSession:
     grids          grid name -> `GridSubmitted`
     looked         True once the first look is done: before it, an empty `rows` says nothing
     state          `ViewState`: `state.get("sql.query", "")`, `state.set("sql.query", text)`; saved by itself
+    marks          `MarkBook`: the number of a run, from which its colour and sign follow on every screen
+    curves()       `CurveStore` of the logs' curves. For threads (`work`), as it reads files
     ascii          True: draw with ASCII signs only
     store()        the lab's `Store`. Call it in a thread (`work`), never on the UI thread: it imports duckdb
     work(...)      run a function in a thread, then a callback on the UI thread
@@ -57,7 +61,9 @@ class LabSession:
         self.grids: Mapping[str, Any] = {}
         self.looked = False
         self.interval = REMOTE_FASTEST if os.environ.get("SSH_CONNECTION") else FASTEST
+        self.marks = MarkBook(self.state)
         self._store: Store | None = None
+        self._curves: CurveStore | None = None
         self._guard = threading.Lock()
         self._pending: Look | None = None
         self._wake = threading.Event()
@@ -108,6 +114,15 @@ class LabSession:
             if self._store is None:
                 self._store = open_store(self.lab)
             return self._store
+
+    def curves(self) -> CurveStore:
+        """The lab's curves, read from the logs. For threads only."""
+        from .curves import CurveStore
+
+        with self._guard:
+            if self._curves is None:
+                self._curves = CurveStore(self.lab)
+            return self._curves
 
     # ------------------------------------------------------------------ following the lab
 

@@ -7,12 +7,13 @@ hundreds of long runs opens at once; every later look reads new bytes only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shrunk_core.engine.standing import Standing, fold
+from shrunk_core.engine.standing import Standing, Watch, fold
 from shrunk_core.errors import RunError
 from shrunk_core.record.eventlog import read_new
 from shrunk_core.record.events import (
@@ -20,16 +21,10 @@ from shrunk_core.record.events import (
     Event,
     GridSubmitted,
     NewerVersion,
-    RunDequeued,
-    RunLaunched,
-    RunQueued,
-    RunReaped,
-    Step,
     decode,
 )
-from shrunk_core.record.journal import journal_files
 from shrunk_core.record.rundir import RunDir, SpecFile, read_spec
-from shrunk_core.record.status import RunStatus, fold_queue
+from shrunk_core.record.status import RunStatus
 
 from .look import Look
 
@@ -54,6 +49,14 @@ class Row:
     def run_id(self) -> str:
         return self.spec.run_id
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(sorted(getattr(self.standing, "tags", ())))
+
+    @property
+    def note(self) -> str:
+        return getattr(self.standing, "note", "")
+
 
 class Watcher:
     """Follows a lab. Not for two threads at once; `rows` is replaced as a whole, so other threads may read it."""
@@ -61,27 +64,26 @@ class Watcher:
     def __init__(self, lab: Path) -> None:
         self.lab = lab
         self.rows: dict[str, Row] = {}
-        self.grids: dict[str, GridSubmitted] = {}
+        self.watch = Watch(lab, set())
+        """Reads the journals; the runs' logs are read here and folded into its standings."""
         self._specs: dict[str, SpecFile] = {}
-        self._standings: dict[str, Standing] = {}
         self._offsets: dict[Path, int] = {}
         self._runs_stamp = 0
         self._scanned_at = self._asked_alive_at = 0.0
         self._first = True
 
+    @property
+    def grids(self) -> dict[str, GridSubmitted]:
+        return self.watch.grids
+
     def look(self) -> Look:
         """Read what is new. FileNotFoundError when the lab's folder is gone."""
         if not self.lab.is_dir():
-            raise FileNotFoundError(self.lab)
-        events: list[tuple[str, Event]] = []
+            raise FileNotFoundError(errno.ENOENT, "the lab's folder is gone", str(self.lab))
         dirty: set[str] = set()
         removed = self._scan(dirty)
-        for path in journal_files(self.lab):
-            for event in self._journal(path):
-                run_id = getattr(event, "run_id", "")
-                events.append((run_id, event))
-                if run_id:
-                    dirty.add(run_id)
+        events = self.watch.look()
+        dirty |= {run_id for run_id, _ in events}
         for run_id in self._specs:
             for event in self._run_log(run_id):
                 events.append((run_id, event))
@@ -101,43 +103,30 @@ class Watcher:
             stamp = 0
         if stamp == self._runs_stamp and now - self._scanned_at < RESCAN_SECONDS:
             return set()
-        names = {p.name for p in folder.iterdir() if not p.name.startswith(".")} if stamp else set()
-        whole = True
-        for name in sorted(names - self._specs.keys()):
-            try:
+        there = {p.name for p in folder.iterdir() if (p / "spec.json").exists()} if stamp else set()
+        for name in sorted(there - self._specs.keys()):
+            with contextlib.suppress(RunError):  # broken, or of a newer version: `shrunk doctor` names it
                 self._specs[name] = read_spec(RunDir(folder / name))
                 dirty.add(name)
-            except RunError:  # being born at this moment, or broken: `shrunk doctor` names it
-                whole = False
-        removed = self._specs.keys() - names
+        removed = self._specs.keys() - there
         for name in removed:
             self._specs.pop(name)
-            self._standings.pop(name, None)
+            self.watch.standings.pop(name, None)
             self._offsets.pop(folder / name / "events.jsonl", None)
-        self._runs_stamp, self._scanned_at = (stamp if whole else 0), now
-        if not whole:
-            self._scanned_at = now - RESCAN_SECONDS + 0.5
+        # a run's folder is made a moment before its spec: look again soon after a change
+        self._runs_stamp = stamp
+        self._scanned_at = now if time.time_ns() - stamp > 3_000_000_000 else 0.0
         return removed
 
     # ------------------------------------------------------------------ logs
 
-    def _journal(self, path: Path) -> Iterator[Event]:
-        for event in self._new(path):
-            if isinstance(event, GridSubmitted):
-                self.grids[event.grid] = event
-            elif isinstance(event, (RunQueued, RunLaunched, RunReaped, RunDequeued)):
-                standing = self._standings.get(event.run_id, Standing())
-                self._standings[event.run_id] = replace(standing, queue=fold_queue(standing.queue, event))
-            yield event
-
     def _run_log(self, run_id: str) -> Iterator[Event]:
-        path = self.lab / "runs" / run_id / "events.jsonl"
+        path, standings = self.lab / "runs" / run_id / "events.jsonl", self.watch.standings
         if path not in self._offsets:
-            standing = self._standings.get(run_id, Standing())
-            self._standings[run_id], self._offsets[path] = last_words(path, standing)
+            standings[run_id], self._offsets[path] = last_words(path, standings.get(run_id, Standing()))
             return
         for event in self._new(path):
-            self._standings[run_id] = fold(self._standings.get(run_id, Standing()), event)
+            standings[run_id] = fold(standings.get(run_id, Standing()), event)
             yield event
 
     def _new(self, path: Path) -> Iterator[Event]:
@@ -155,16 +144,14 @@ class Watcher:
     def _rebuild(self, dirty: set[str], removed: set[str]) -> set[str]:
         """New rows for the runs that may have changed; returns those that did."""
         now, changed = time.time(), set()
-        ask = time.monotonic() - self._asked_alive_at > ALIVE_SECONDS
-        if ask:
+        if time.monotonic() - self._asked_alive_at > ALIVE_SECONDS:
             self._asked_alive_at = time.monotonic()
             dirty |= {i for i, row in self.rows.items() if row.status.status == "running"}
         rows = {i: row for i, row in self.rows.items() if i not in removed}
         for run_id in dirty & self._specs.keys():
-            standing = self._standings.get(run_id, Standing())
-            was = rows.get(run_id)
+            standing = self.watch.standings.get(run_id, Standing())
             row = Row(spec=self._specs[run_id], standing=standing, status=standing.status(now))
-            if row != was:
+            if row != rows.get(run_id):
                 rows[run_id] = row
                 changed.add(run_id)
         if changed or removed:
@@ -230,8 +217,3 @@ def _last_evaluated(path: Path, size: int) -> Evaluated | None:
             if isinstance(event, Evaluated) and event.split == "validation":
                 return event
     return None
-
-
-def is_chatter(event: Event) -> bool:
-    """True for events that come many times a second and say nothing that a person should be told in words."""
-    return isinstance(event, Step)
