@@ -83,8 +83,10 @@ class TrainSpec:
     clip_norm: float = setting(1.0, "Largest gradient norm; 0 means no clipping.", low=0.0)
     init: str = setting(
         "bert",
-        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `paper`: Xavier normal, other vectors .01.",
-        choices=("bert", "scaled", "paper"),
+        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `sinusoidal`: `scaled`, with "
+        "positions that start as waves, which spares small models a long plateau at the unigram loss; `paper`: Xavier "
+        "normal, other vectors .01.",
+        choices=("bert", "scaled", "sinusoidal", "paper"),
     )
     precision: str = setting(
         "auto",
