@@ -114,6 +114,13 @@ def draw(chart: Chart, *, width: int, height: int, colour: bool = True, ascii_on
     return "\n".join([plot, *legend, *notes])
 
 
+def residuals_alone(chart: Chart) -> Chart:
+    """The panel of residuals as a chart of its own, for screens too low for both."""
+    return replace(
+        chart, series=chart.residuals, y_label=chart.residual_label, log_y=False, bands=(), residuals=(), right_label=""
+    )
+
+
 def _prepared(series: Series, chart: Chart, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Finite points in the chart's scales, at screen resolution."""
     x, y = np.asarray(series.x, dtype=float), np.asarray(series.y, dtype=float)
@@ -232,7 +239,7 @@ def _plot(
                 if frame.x[0] <= place <= frame.x[1]:
                     rows = np.linspace(*frame.y, 2 * height)
                     put([place] * len(rows), rows.tolist(), glyph, _tint(len(PALETTE) - 1), False, False)
-        for series, x, y in shown:
+        for series, x, y in sorted(shown, key=lambda one: not one[0].line):  # points over lines
             name = _glyph(series, ascii_only) if not series.line or ascii_only else "braille"
             put(x.tolist(), y.tolist(), name, _tint(series.colour), series.right, series.line)
         for number, (series, x, y) in enumerate(s for s in shown if s[0].line and _several_lines(chart.series)):

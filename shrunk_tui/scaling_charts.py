@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,6 @@ def fit_chart(
     bands: list[Band] = []
     marks: list[Mark] = []
     panel: list[Series] = []
-    right = ""
     if result.identifiable:
         ends = at.min(), at.max()
         line = np.geomspace(*ends, _STEPS)
@@ -99,12 +98,7 @@ def fit_chart(
             ]
     else:
         notes.append(f"no law is drawn: {result.reason}")
-    if overlay is not None and len(overlay.x):
-        series.append(Series(label=overlay.label, x=overlay.x, y=overlay.y, colour=GREY, glyph="+",
-                             right=not overlay.same_scale))  # fmt: skip
-        right = "" if overlay.same_scale else f"loss of {overlay.label}"
-        notes += [overlay.why] if overlay.why else []
-    return Chart(
+    chart = Chart(
         title=f"{y} against {axis_label(x, used.counting)}: {result.points} points of {result.runs} runs",
         x_label=axis_label(x, used.counting),
         y_label=loss_label(y),
@@ -116,7 +110,34 @@ def fit_chart(
         marks=tuple(marks),
         residuals=tuple(panel),
         residual_label="residual (%)" if panel else "",
-        right_label=right,
+    )
+    return with_overlay(chart, overlay)
+
+
+def with_overlay(chart: Chart, overlay: Overlay | None) -> Chart:
+    """The chart with somebody else's points in it."""
+    if overlay is None:
+        return chart
+    points = Series(label=overlay.label, x=overlay.x, y=overlay.y, colour=GREY, glyph="+", right=not overlay.same_scale)
+    return replace(
+        chart,
+        series=(*chart.series, points),
+        right_label="" if overlay.same_scale else f"loss of {overlay.label}",
+        notes=(*chart.notes, *([overlay.why] if overlay.why else [])),
+    )
+
+
+def points_chart(points: Points, x: str, y: str, colour_by: str | None = None, overlay: Overlay | None = None) -> Chart:
+    """The points alone, where no law could be fitted."""
+    at, value = np.asarray(points.numbers(x)), np.asarray(points.numbers(y))
+    series = tuple(
+        Series(label=name, x=at[rows].tolist(), y=value[rows].tolist(), colour=i)
+        for i, (name, rows) in enumerate(grouped(points, colour_by))
+    )
+    label = axis_label(x, points.counting)
+    title = f"{y} against {label}: {len(points)} points"
+    return with_overlay(
+        Chart(title=title, x_label=label, y_label=loss_label(y), series=series, log_x=True, log_y=True), overlay
     )
 
 

@@ -12,7 +12,7 @@ from shrunk_core.analysis.result import FitResult
 from shrunk_core.errors import FitError
 from shrunk_core.store.queries import Point
 
-from ..charts import Series
+from ..charts import Band, Series
 from .output import say
 
 FEWEST_POINTS = 4
@@ -33,6 +33,16 @@ class Law:
         x = np.geomspace(low, high, 60)
         label = f"L = {self.fit.params['A']:.3g} x^-{self.fit.params['a']:.3g}"
         return Series(label=label, x=x.tolist(), y=curve(self.fit, x).fit.tolist(), line=True, colour=colour)
+
+    def band(self, low: float, high: float) -> tuple[Band, ...]:
+        """Its 95 % band between two budgets; nothing when there is none to draw."""
+        if self.fit is None or not self.fit.identifiable:
+            return ()
+        x = np.geomspace(low, high, 60)
+        law = curve(self.fit, x)
+        if law.low is None or law.high is None:
+            return ()
+        return (Band(label="95 % band", x=x.tolist(), low=law.low.tolist(), high=law.high.tolist(), colour=7),)
 
 
 def power_of(points: Sequence[Point], x: str) -> Law:

@@ -14,8 +14,11 @@ from shrunk_core.store.queries import Curve, Point
 from shrunk_core.store.store import Store, open_store
 
 from ..charts import Chart, Series, draw
+from ..scaling_charts import with_overlay
 from .laws import Law, power_of, say_fit
 from .output import Counting, CountingOption, LabOption, chart_size, colours, say
+from .overlay import reference_overlay
+from .pictures import SaveOption, check, show
 
 MOST_CURVES = 10
 
@@ -50,11 +53,22 @@ def plot(
     width: Annotated[int | None, typer.Option(min=30, help="Columns; the terminal's by default.")] = None,
     height: Annotated[int | None, typer.Option(min=10, help="Lines.")] = None,
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Letters and signs only.")] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            help="An imported reference beside the runs; on an axis of its own unless its losses compare.",
+        ),
+    ] = None,
+    save: SaveOption = None,
 ) -> None:
     """Draw losses in the terminal: final losses against FLOPs, tokens or parameters, or learning curves.
 
     Examples: shrunk plot demo    shrunk plot demo --x updates    shrunk plot RUN --what train --x tokens --log-y
+
+    shrunk plot demo --reference paper --save figure.svg
     """
+    check(save)
     store = open_store(find_lab(lab))
     store.refresh(force=True)
     ids = queries.find_runs(store, runs) if runs else queries.runs_table(store).column("run_id")
@@ -71,8 +85,18 @@ def plot(
                              log_y=log_y is not False)  # fmt: skip
     else:
         chart = curves_chart(store, ids, kind, x, counting.value, bool(log_x), bool(log_y))
+    if reference is not None:
+        if kind is What.train:
+            raise PlanError("a reference holds validation losses: --what validation or final")
+        sets = {one for i in ids if (one := queries.one_run(store, i)["evaluation_id"])}
+        beside = reference_overlay(
+            store, reference, x.value, counting.value if x is Axis.flops else "", sets.pop() if len(sets) == 1 else "", ids,
+            last_only=kind is What.final,
+        )  # fmt: skip
+        chart = with_overlay(chart, beside)
     columns, lines = chart_size(width, height)
     print(draw(chart, width=columns, height=lines, colour=colours(), ascii_only=ascii_only))
+    show(chart, False, save)
     if law is not None:
         say_fit(law)
 
@@ -118,6 +142,7 @@ def points_chart(
         series=tuple(series),
         log_x=log_x,
         log_y=log_y,
+        bands=law.band(min(values), max(values)) if law else (),
         notes=(f"unigram baseline: {baselines[0]:.3f} nats on the same tokens",),
     )
 

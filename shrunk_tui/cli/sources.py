@@ -41,11 +41,13 @@ SourceCountingOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file or a lab, opened once. `read(counting)` gives its points; a file has one counting only. home: the lab's."""
+    """A file or a lab, opened once. `read(counting)` gives its points; a file has one counting only. home: the lab's.
+    one_counting: leave the lab's other countings alone, for a first answer."""
 
     read: Callable[[str], Points]
     counting: str
     home: Store | None = None
+    one_counting: bool = False
 
     @property
     def lab(self) -> bool:
@@ -56,7 +58,7 @@ class Source:
 
     def others(self) -> dict[str, Points]:
         """The same points in the lab's other countings."""
-        return {c: self.read(c) for c in COUNTINGS if c != self.counting} if self.lab else {}
+        return {c: self.read(c) for c in COUNTINGS if c != self.counting} if self.lab and not self.one_counting else {}
 
 
 def open_source(

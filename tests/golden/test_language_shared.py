@@ -50,10 +50,10 @@ def test_kept_share_of_childrens_books(shared_data):
     """38.7 % of all sentences have the paper's words only; 33.2 % of those of six words and more are kept."""
     spec = CorpusSpec(sources=(str(shared_data / "corpora/pg_children.parquet"),))
     words = load_vocabulary(str(shared_data / "vocabulary/AOChildes_word_frequency.csv")).words
-    six, any_length = (Filter(words, Rule("sentence", n, 0.0, 110, 30)) for n in (6, 1))
-    for _, documents in batches(Reading(spec, resolve(spec))):
-        six.keep(documents)
-        any_length.keep(documents)
+    six, any_length = (Filter(words, Rule(unit="sentence", min_words=n, max_oov=0.0)) for n in (6, 1))
+    for batch in batches(Reading(spec, resolve(spec))):
+        six.keep(batch.documents)
+        any_length.keep(batch.documents)
     counts = any_length.counts
     assert (counts.documents, counts.words_seen, counts.units_seen) == (522, 30_303_147, 1_828_596)
     assert (counts.units_short, counts.units_kept) == (3_581, 706_286)

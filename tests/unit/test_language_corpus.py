@@ -10,7 +10,7 @@ import pytest
 from shrunk_core.config.language_spec import CorpusSpec, TokenizerSpec
 from shrunk_core.errors import DataError
 from shrunk_core.language import corpus as corpus_module
-from shrunk_core.language import tokens
+from shrunk_core.language import reduce, tokens
 from shrunk_core.language.corpus import (
     build_corpus,
     corpora,
@@ -208,19 +208,33 @@ def test_a_full_disk_leaves_nothing_half_made(tmp_path, spec, monkeypatch, stage
     assert list(build_corpus(lab, spec, TOKENIZER)) == []
 
 
-def test_what_a_killed_builder_left_is_cleared_away(tmp_path, spec):
+def test_a_killed_builder_s_work_is_no_corpus_and_is_continued(tmp_path, spec, monkeypatch):
+    monkeypatch.setattr(reduce, "_BATCH", 300)
+    monkeypatch.setattr(reduce, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(corpus_module, "_EVENT_SECONDS", 0.0)
+    whole = build(tmp_path / "whole", spec)[0]
     lab = tmp_path / "lab"
     fingerprint = corpus_fingerprint(spec)
-    stale = lab / "corpora" / f".{fingerprint}.123.tmp"
-    stale.mkdir(parents=True)
-    (stale / "train.txt").write_text("half")
     building = build_corpus(lab, spec, TOKENIZER)
-    next(building)
-    assert not stale.exists()
+    for _ in range(20):
+        next(building)
     building.close()  # abandoned on the way
-    assert names(lab / "corpora") == []
-    build(lab, spec)
+    assert corpora(lab) == [] and names(lab / "corpora") == [f".{fingerprint}.partial"]
+    partial = lab / "corpora" / f".{fingerprint}.partial"
+    with open(partial / "train.text", "ab") as file:
+        file.write(b"half a line that no state knows of")
+    state = json.loads((partial / "state.json").read_text())
+    built = build(lab, spec)[0]
     assert names(lab / "corpora") == [fingerprint]
+    again = read_manifest(lab, fingerprint)
+    assert again["resumed"] and len(state["read"]) + state["batches"] > 0
+    assert dataclasses.replace(built, seconds=0, logged_at=0) == dataclasses.replace(whole, seconds=0, logged_at=0)
+    for name in ("train.txt", "validation.txt", "test.txt"):
+        one, other = (corpus_folder(x, fingerprint) / name for x in (lab, tmp_path / "whole"))
+        assert one.read_bytes() == other.read_bytes()
+    first = read_manifest(tmp_path / "whole", fingerprint)
+    same = ("units_seen", "units_kept", "words_kept", "splits", "sources", "top_out_of_vocabulary", "examples")
+    assert {k: again[k] for k in same} == {k: first[k] for k in same}
 
 
 def test_reading_what_is_not_there(tmp_path, spec):

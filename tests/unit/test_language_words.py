@@ -1,8 +1,12 @@
 """Normalisation of words and the rule for ends of sentences."""
 
+import pyarrow as pa
 import pytest
-from shrunk_core.language.sentences import can_end, can_start
-from shrunk_core.language.words import LINK, NUMBER, Lexicon, entry_words, normalise
+from hypothesis import given
+from hypothesis import strategies as st
+from shrunk_core.language.lexicon import Lexicon
+from shrunk_core.language.sentences import can_end, can_start, sentence_flags
+from shrunk_core.language.words import LINK, NUMBER, Normalisation, entry_words, normalise, simple_words
 
 
 @pytest.mark.parametrize(
@@ -73,8 +77,40 @@ def test_a_sentence_may_start_with(surface, may):
     assert can_start(surface) is may
 
 
-def test_a_lexicon_counts_words_over_their_spellings():
-    lexicon = Lexicon()
-    lexicon.count(lexicon.numbers("The dog, the well-known dog . 3 dogs".split()))
-    lexicon.count(lexicon.numbers(["THE"]))
-    assert lexicon.word_counts() == {"the": 3, "dog": 2, "well": 1, "known": 1, "dogs": 1, NUMBER: 1}
+def test_a_lexicon_numbers_surfaces_in_order_and_tells_the_new_ones():
+    seen = []
+    lexicon = Lexicon(seen.append)
+    assert lexicon.numbers("The dog The .".split()).tolist() == [0, 1, 0, 2]
+    assert lexicon.numbers(["dog", "cat"]).tolist() == [1, 3]
+    assert seen == [["The", "dog", "."], ["cat"]]
+
+
+@pytest.mark.parametrize(
+    ("switch", "surface", "words"),
+    [
+        ("lower_case", "Hello,", ("Hello",)),
+        ("split_hyphens", "Well-known--", ("well-known",)),
+        ("join_apostrophes", "don\u2019t", ("don",)),
+        ("numbers_known", "3rd", ("3rd",)),
+        ("links_known", "www.example.org", ("www", "example", "org")),
+        ("skip_letters", "I", ("i",)),
+        ("skip_punctuation", "Hello,", ("hello", ",")),
+    ],
+)
+def test_each_piece_of_the_normalisation_can_be_switched_off(switch, surface, words):
+    assert normalise(surface, Normalisation(**{switch: False})) == words
+    assert normalise(surface) != words
+
+
+SURFACES = st.text(st.sampled_from("aBz'\u2019-\u2014.,!?1:/\u00e9\u0301\u201c\ufffd"), min_size=1, max_size=8)
+
+
+@given(st.lists(SURFACES, min_size=1, max_size=30), st.booleans(), st.booleans())
+def test_many_surfaces_at_once_are_the_same_as_one_by_one(surfaces, lower, join):
+    how = Normalisation(lower_case=lower, join_apostrophes=join)
+    array = pa.array(surfaces, pa.large_string())
+    simple, words = simple_words(array, how)
+    for surface, plain, word in zip(surfaces, simple.to_pylist(), words.to_pylist(), strict=True):
+        if plain:
+            assert normalise(surface, how) == ((word,) if len(word) > 1 else ())
+    assert sentence_flags(surfaces, array).tolist() == [can_end(s) + 2 * can_start(s) for s in surfaces]

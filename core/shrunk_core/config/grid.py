@@ -371,4 +371,7 @@ def _absolute(corpus: CorpusSpec, folder: Path) -> CorpusSpec:
         corpus,
         sources=tuple(s if s.startswith(named) else resolved(s) for s in corpus.sources),
         vocabulary=corpus.vocabulary if corpus.vocabulary.startswith(listed) else resolved(corpus.vocabulary),
+        evaluation_from=resolved(corpus.evaluation_from)
+        if corpus.evaluation_from.endswith(".toml")
+        else corpus.evaluation_from,
     )

@@ -128,6 +128,12 @@ def to_plain(spec: Any) -> dict[str, Any]:
     return dataclasses.asdict(spec)
 
 
+def corpus_from_dict(data: dict[str, Any]) -> CorpusSpec:
+    """A corpus recipe from plain data; lists become tuples."""
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    return CorpusSpec(**values)
+
+
 def from_dict(data: dict[str, Any]) -> RunSpec:
     """The inverse of `to_dict`; keys of a newer version that this one does not know are an error (TypeError)."""
     corpus = dict(data["corpus"])
@@ -138,7 +144,7 @@ def from_dict(data: dict[str, Any]) -> RunSpec:
         **{
             **data,
             "model": ModelSpec(**data["model"]),
-            "corpus": CorpusSpec(**corpus),
+            "corpus": corpus_from_dict(data["corpus"]),
             "tokenizer": TokenizerSpec(**data["tokenizer"]),
             "train": TrainSpec(**train),
         }

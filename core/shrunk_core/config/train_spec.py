@@ -35,11 +35,14 @@ class TrainSpec:
     sequence_length: int = setting(64, "Tokens of a row, `<s>` included.", unit="tokens", low=8)
     packing: str = setting(
         "packed",
-        "`packed`: a document's units joined and cut into full rows; `documents`: one unit a row, padded.",
-        choices=("packed", "documents"),
+        "`packed`: a document's units joined and cut into full rows; `documents`: one unit a row, padded; `grouped`: units "
+        "joined in order until they have sequence_length / 1.2 words (the paper), padded.",
+        choices=("packed", "documents", "grouped"),
     )
     cross_documents: bool = setting(
-        False, "Let a packed row continue into the next document (no padding at all). Attention then crosses documents."
+        False,
+        "Let a packed row (no padding at all then) or a group continue into the next document. Attention then crosses "
+        "documents.",
     )
     mask_share: float = setting(
         0.15, "Share of tokens selected in training (Bernoulli).", unit="share", low=0.01, high=0.9

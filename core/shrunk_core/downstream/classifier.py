@@ -21,7 +21,7 @@ class Classifier(nn.Module):
         self.pooling = pooling
         self.dense = nn.Linear(spec.hidden_size, spec.hidden_size)
         self.out = nn.Linear(spec.hidden_size, outputs)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def start(self, encoder: dict[str, Tensor], seed: int) -> None:
         """Weights before fine-tuning: the checkpoint's encoder, and a head drawn from `seed` (normal .02, biases 0)."""
@@ -42,7 +42,10 @@ class Classifier(nn.Module):
         else:
             weight = real_BS.to(hidden.dtype)
             pooled = torch.bmm(weight[:, None, :], hidden).squeeze(1) / weight.sum(1, keepdim=True)
-        return self.out(self.dropout(torch.tanh(self.dense(self.dropout(pooled)))))
+        return self.out(self._drop(torch.tanh(self.dense(self._drop(pooled)))))
+
+    def _drop(self, x_BH: Tensor) -> Tensor:
+        return self.encoder.noise.drop(x_BH, self.dropout) if self.dropout and self.training else x_BH
 
 
 def loss_of(outputs_BO: Tensor, labels_B: Tensor) -> Tensor:

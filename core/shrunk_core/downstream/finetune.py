@@ -24,6 +24,7 @@ from ..record.cell_events import CellEpoch, CellStep
 from ..record.events import Event, Left, Noted
 from ..record.rundir import RunDir
 from ..train import checkpoint
+from ..train.arithmetic import autocast
 from ..train.optim import clip_gradients
 from ..train.runtime import Requests
 from .classifier import Classifier, loss_of
@@ -202,8 +203,8 @@ class FineTuner:
     def _step(self, at: np.ndarray, update: int, rate: float) -> Tensor:
         ids, real = self.data.train.batch(at)
         if self.spec.dropout > 0:
-            torch.manual_seed((self.seed * 1_000_003 + self.progress.trial) * 1_000_003 + update)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16"):
+            self.model.encoder.noise.seed(self.seed, update, self.progress.trial, self.device)
+        with autocast(self.spec.precision, self.device):
             outputs = self.model(self._tensor(ids), None if real is None else self._tensor(real))
         loss = loss_of(outputs, self._tensor(self._labels[at]))
         loss.backward()
@@ -221,10 +222,7 @@ class FineTuner:
         """Outputs for all examples in their order, float32 [n, outputs] on the CPU."""
         self.model.eval()
         parts, places = [], []
-        with (
-            torch.no_grad(),
-            torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16"),
-        ):
+        with torch.inference_mode(), autocast(self.spec.precision, self.device):
             for at in scoring_batches(examples.lengths, SCORING_BATCH):
                 ids, real = examples.batch(at)
                 parts.append(self.model(self._tensor(ids), None if real is None else self._tensor(real)).float().cpu())

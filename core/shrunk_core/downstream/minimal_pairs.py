@@ -25,11 +25,13 @@ from ..errors import DataError, RunError
 from ..language.packing import BOS, EOS, MASK
 from ..language.tokenizer import Encoder, load_tokenizer, tokenizer_folder
 from ..language.vocabulary import load_vocabulary, vocabulary_digest
+from ..language.word_starts import word_starts
 from ..model.encoder import Block
 from ..model.heads import MaskedLanguageModel
 from ..record.cell_events import CellData, CellFinished, CellScored, CellStarted
 from ..record.events import Event, Left
 from ..record.rundir import RunDir, run_dir
+from ..train.arithmetic import autocast
 from ..train.runtime import Requests
 from .pair_rows import Pairs, filter_pairs, read_pairs
 from .predictions import gain_events, write_predictions
@@ -53,16 +55,17 @@ class Tokens:
 class PairScorer:
     """Log-probabilities of sentences under one model."""
 
-    def __init__(self, model: MaskedLanguageModel, *, causal: bool, method: str, precision: str, device: str) -> None:
+    def __init__(
+        self, model: MaskedLanguageModel, *, causal: bool, method: str, precision: str, device: torch.device
+    ) -> None:
         self.model = model.to(device).eval()
-        self.causal, self.method, self.device = causal, method, device
-        self.bf16 = precision == "bf16"
+        self.causal, self.method, self.device, self.precision = causal, method, device, precision
 
     def scores(self, tokens: Tokens, requests: Requests | None = None) -> np.ndarray | None:
         """Log-probability of each sentence in nats, float64 [n]; None when somebody asked to leave."""
         lengths = np.array([len(ids) for ids in tokens.ids])
         out = np.zeros(len(lengths))
-        with torch.inference_mode(), torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.bf16):
+        with torch.inference_mode(), autocast(self.precision, self.device):
             for length in np.unique(lengths):
                 same = np.flatnonzero(lengths == length)
                 copies = max(1, length - 2) if not self.causal else 1
@@ -185,15 +188,6 @@ def tokenize(encoder: Encoder, starts_word: np.ndarray, sentences: list[str], ro
     return Tokens(ids, words)
 
 
-def word_starts(folder: Path) -> np.ndarray:
-    """bool [V]: the token begins a word (byte-level BPE spells the space before a word as `Ġ`)."""
-    vocabulary = load_tokenizer(folder).get_vocab()
-    out = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
-    for token, number in vocabulary.items():
-        out[number] = token.startswith("\u0120")
-    return out
-
-
 def pair_events(
     lab: Path, folder: RunDir, cell: CellSpec, run: RunSpec, device: torch.device, requests: Requests, birth: Any
 ) -> Iterator[Event]:
@@ -225,7 +219,7 @@ def pair_events(
         causal=run.model.causal,
         method=cell.pairs.method,
         precision=cell.pairs.precision,
-        device=device.type,
+        device=device,
     )
     good = scorer.scores(tokenize(encoder, starts, pairs.good, room), requests)
     bad = None if good is None else scorer.scores(tokenize(encoder, starts, pairs.bad, room), requests)

@@ -11,7 +11,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from ..config.spec import CorpusSpec, RunSpec, TokenizerSpec
+from ..config.spec import RunSpec, TokenizerSpec, corpus_from_dict
 from ..errors import ShrunkError
 from ..language.corpus import build_corpus, corpus_folder
 from ..language.tokenizer import tokenizer_folder
@@ -22,7 +22,7 @@ from ..record.rundir import write_atomically
 def main(arguments: list[str]) -> int:
     lab, request = Path(arguments[0]), Path(arguments[1])
     body = json.loads(request.read_text())
-    corpus = CorpusSpec(**{**body["corpus"], "sources": tuple(body["corpus"]["sources"])})
+    corpus = corpus_from_dict(body["corpus"])
     message = ""
     try:
         journal = open_journal(lab)

@@ -27,6 +27,7 @@ from ..errors import DataError, RunError, ShrunkError
 from ..language.corpus import open_tokens, unigram_counts
 from ..language.packing import PackedRows, pack
 from ..language.tokenizer import tokenizer_folder
+from ..language.word_starts import word_starts
 from ..record.cell_events import CellFinished
 from ..record.celldir import read_cell
 from ..record.event_base import Attempt
@@ -34,8 +35,9 @@ from ..record.eventlog import EventWriter, read_events
 from ..record.events import Event, Failed, Finished, Noted, Resumed, Started, Step
 from ..record.lock import FileLock
 from ..record.rundir import RunDir, is_cell, read_spec, run_dir, this_process
+from ..train.arithmetic import set_up
 from ..train.pretrain import Barrier, Language, NonFinite, Trainer
-from ..train.runtime import Requests, Runtime, device_name, pick_device
+from ..train.runtime import Requests, Runtime, choose_execution, device_name, pick_device
 from .plan import micro_batch
 
 
@@ -94,8 +96,10 @@ def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Atte
             update=0,
             message=f"begun on {first.device_name}, goes on on {device_name(device)}: the last bits may differ",
         )
+    set_up(spec.train.precision, device)
     runtime = Runtime(
         device=device,
+        execution=(first.execution if first else "") or choose_execution(spec.train.precision, device),
         threads=threads,
         micro_batch=first.micro_batch
         if first
@@ -127,7 +131,10 @@ def work_on_cell(cell: RunDir, requests: Requests, attempt: int) -> Iterator[Eve
     torch.set_num_threads(threads)
     device = pick_device(run.train.device)
     batch = spec.finetune.batch_size if spec.finetune else 0
-    birth = birth_of(attempt, Runtime(device=device, threads=threads, micro_batch=batch))
+    precision = spec.finetune.precision if spec.finetune else spec.pairs.precision if spec.pairs else "fp32"
+    set_up(precision, device)
+    execution = choose_execution(precision, device)
+    birth = birth_of(attempt, Runtime(device=device, execution=execution, threads=threads, micro_batch=batch))
     yield from cell_events(lab, cell, spec, run, CellRuntime(device=device, requests=requests, birth=birth))
 
 
@@ -146,6 +153,7 @@ def birth_of(attempt: int, runtime: Runtime) -> dict[str, Any]:
         "torch_version": torch.__version__,
         "shrunk_version": __version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "execution": runtime.execution,
     }
 
 
@@ -167,6 +175,9 @@ def read_language(spec: RunSpec, lab: Path) -> Language:
         test=rows("test") if spec.corpus.test_share else None,
         unigram_counts=unigram_counts(lab, spec.corpus_fingerprint, spec.tokenizer_fingerprint),
         tokenizer=tokenizer_folder(lab, spec.tokenizer_fingerprint),
+        word_starts=word_starts(tokenizer_folder(lab, spec.tokenizer_fingerprint))
+        if spec.train.masking == "whole-word"
+        else None,
     )
 
 

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,42 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield folder
         for file in folder.rglob("*"):
             if file.is_file():
-                _sync(file)
-        _sync(folder)
+                sync(file)
+        sync(folder)
         os.rename(folder, target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+@contextlib.contextmanager
+def continued_folder(target: Path) -> Iterator[Path]:
+    """Like `new_folder`, but what an interrupted builder left is there again, and stays when the block is interrupted.
+
+    It vanishes when the disk is full or cannot be written to, and the block itself removes it when it refuses.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for stale in target.parent.glob(".*.partial"):
+        if stale.name != _partial(target).name and time.time() - stale.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(stale, ignore_errors=True)
+    folder = _partial(target)
+    folder.mkdir(exist_ok=True)
+    try:
+        yield folder
+        for file in folder.rglob("*"):
+            if file.is_file():
+                sync(file)
+        sync(folder)
+        os.rename(folder, target)
+        sync(target.parent)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _partial(target: Path) -> Path:
+    return target.parent / f".{target.name}.partial"
 
 
 @contextlib.contextmanager
@@ -55,6 +85,10 @@ def disk_errors(lab: Path) -> Iterator[None]:
         raise
 
 
+_STALE_SECONDS = 30 * 86400
+"""A half-built folder that nobody continued for so long is removed by the next builder."""
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file in one step, so that a reader sees the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +101,8 @@ def write_json(path: Path, value: Any) -> None:
         raise
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file or a folder's list of files is on the disk."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

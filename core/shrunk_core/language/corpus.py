@@ -7,7 +7,7 @@ A corpus is a folder named by its fingerprint, whole or absent:
       vocabulary.txt              the words that were allowed, one a line (not with filter = "none")
       train.txt validation.txt test.txt      kept units, one a line, a blank line after each document
       tokens/<tokenizer fingerprint>/        report.json, unigram.npy, {split}.bin, {split}.units.npy,
-                                             {split}.documents.npy
+                                             {split}.documents.npy, {split}.words.npy
     tokenizers/<tokenizer fingerprint>/      tokenizer.json, tokenizer_config.json, report.json
 """
 
@@ -25,10 +25,12 @@ import numpy as np
 from .. import __version__
 from ..config.language_spec import CorpusSpec, TokenizerSpec
 from ..config.spec import digest, identity
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..record.events import CorpusBuilt, CorpusProgress, Event, TokenizerBuilt
 from ..record.lock import FileLock
-from .building import disk_errors, new_folder
+from .building import continued_folder, disk_errors, new_folder
+from .control import HELD_OUT, reference, take_held_out, train_pattern
+from .crew import cores
 from .packing import TokenStream
 from .reduce import reduce_language
 from .sources import resolve, source_digests, sources_digest
@@ -43,7 +45,7 @@ from .tokenizer import (
 from .tokens import read_report, read_tokens, read_units, write_tokens
 from .vocabulary import vocabulary_digest
 
-RULES = 1
+RULES = 2
 """Raised when the same recipe and sources would give other kept units or another split."""
 
 
@@ -54,12 +56,20 @@ def corpus_fingerprint(spec: CorpusSpec, cache_file: Path | None = None) -> str:
     """
     rules = identity(spec)
     del rules["sources"]
+    rules["min_words"] = spec.fewest_words
     if spec.unit != "span":
         del rules["span_words"], rules["span_stride"]
+    if spec.duplicates != "near":
+        del rules["near_share"]
     if spec.filter == "none":
         del rules["vocabulary"], rules["max_oov"]
     else:
         rules["vocabulary"] = vocabulary_digest(spec.vocabulary)
+    if spec.evaluation_from:
+        other = reference(spec)
+        rules["evaluation_from"] = other if isinstance(other, str) else corpus_fingerprint(other, cache_file)
+    if spec.weights or spec.evaluation_from:
+        rules["entries"] = [source.entry for source in resolve(spec, cache_file)]
     return digest({"rules": RULES, "recipe": rules, "sources": sources_digest(spec, cache_file)})
 
 
@@ -106,18 +116,19 @@ def _tokens_folder(lab: Path, corpus: str, tokenizer: str) -> Path:
     return corpus_folder(lab, corpus) / "tokens" / tokenizer
 
 
-def build_corpus(lab: Path, corpus: CorpusSpec, tokenizer: TokenizerSpec) -> Iterator[Event]:
+def build_corpus(
+    lab: Path, corpus: CorpusSpec, tokenizer: TokenizerSpec, processes: int | None = None
+) -> Iterator[Event]:
     """Build what is missing of a corpus, its tokenizer and its tokens: progress, then what was built.
 
     What is there already yields nothing. Another process that builds the same thing is waited for. On a DataError, a
-    kill or an abandoned iterator no half-made folder counts as built.
+    kill or an abandoned iterator no half-made folder counts as built; filtering that was interrupted is continued.
+    processes: as for `build_language`.
     """
+    yield from build_language(lab, corpus, processes)
     with disk_errors(lab):
-        lab.mkdir(parents=True, exist_ok=True)
         fingerprint = corpus_fingerprint(corpus, digest_cache(lab))
         progress = _Throttle(fingerprint)
-        folder = corpus_folder(lab, fingerprint)
-        yield from _alone(folder, progress, lambda: _build_language(lab, corpus, fingerprint, progress), folder.is_dir)
         name = tokenizer_fingerprint(fingerprint, tokenizer)
         tokens = _tokens_folder(lab, fingerprint, name)
         trained = tokenizer_folder(lab, name)
@@ -127,6 +138,48 @@ def build_corpus(lab: Path, corpus: CorpusSpec, tokenizer: TokenizerSpec) -> Ite
             lambda: _build_tokens(lab, tokenizer, fingerprint, name, progress),
             lambda: trained.is_dir() and tokens.is_dir(),
         )
+
+
+def build_language(lab: Path, corpus: CorpusSpec, processes: int | None = None) -> Iterator[Event]:
+    """Build a corpus if it is missing, without a tokenizer: progress, then what was built.
+
+    processes: that filter at the same time; None takes all cores, or one where the sources are small. The corpus is the
+    same, byte for byte.
+    """
+    check_recipe(corpus)
+    with disk_errors(lab):
+        lab.mkdir(parents=True, exist_ok=True)
+        fingerprint = corpus_fingerprint(corpus, digest_cache(lab))
+        other = reference(corpus) if corpus.evaluation_from else ""
+        if isinstance(other, CorpusSpec):
+            yield from build_language(lab, other, processes)
+        elif other:
+            read_manifest(lab, other)  # says what to do if it is not there
+        progress = _Throttle(fingerprint)
+        folder = corpus_folder(lab, fingerprint)
+        build = lambda: _build_language(lab, corpus, fingerprint, progress, processes)  # noqa: E731
+        yield from _alone(folder, progress, build, folder.is_dir)
+
+
+def check_recipe(corpus: CorpusSpec) -> None:
+    """ConfigError where settings of a recipe contradict each other."""
+    for name in ("weights", "licences"):
+        given = getattr(corpus, name)
+        if given and len(given) != len(corpus.sources):
+            raise ConfigError(
+                f"[corpus] {name} has {len(given)} entries for {len(corpus.sources)} sources: one for each"
+            )
+    if any(not 0 < weight < float("inf") for weight in corpus.weights):
+        raise ConfigError("[corpus] weights must be above 0; leave a source out of `sources` to take nothing of it")
+    if corpus.weights and corpus.evaluation_from:
+        raise ConfigError(
+            "[corpus] weights and evaluation_from: a control has the mix of the corpus it is compared with"
+        )
+    if corpus.evaluation_from and corpus.filter != "none":
+        raise ConfigError('[corpus] evaluation_from is for the control: set filter = "none", or leave it out')
+
+
+_EVENT_SECONDS = 0.25
 
 
 class _Throttle:
@@ -141,7 +194,7 @@ class _Throttle:
     ) -> Iterator[Event]:
         now = time.monotonic()
         if always or now >= self._next:
-            self._next = now + 0.25
+            self._next = now + _EVENT_SECONDS
             yield CorpusProgress(
                 fingerprint=self.fingerprint, stage=stage, done=done, total=total, unit=unit, message=message
             )
@@ -163,11 +216,30 @@ def _alone(
         lock.release()
 
 
-def _build_language(lab: Path, corpus: CorpusSpec, fingerprint: str, progress: _Throttle) -> Iterator[Event]:
+SMALL = 16_000_000
+"""Bytes of sources below which one process is done before others would have started."""
+
+
+def _build_language(
+    lab: Path, corpus: CorpusSpec, fingerprint: str, progress: _Throttle, processes: int | None
+) -> Iterator[Event]:
     began = time.monotonic()
     sources = resolve(corpus, digest_cache(lab))
-    with new_folder(corpus_folder(lab, fingerprint)) as folder:
-        reduced = yield from reduce_language(folder, corpus, sources, progress)
+    if processes is None:
+        sizes = [source.path.stat().st_size if source.path else SMALL for source in sources]
+        processes = cores() if sum(sizes) >= SMALL else 1
+    other: dict[str, Any] | None = None
+    if corpus.evaluation_from:
+        found = reference(corpus)
+        name = found if isinstance(found, str) else corpus_fingerprint(found, digest_cache(lab))
+        other = read_manifest(lab, name)
+    pattern = train_pattern(corpus, other) if other else ()
+    with continued_folder(corpus_folder(lab, fingerprint)) as folder:
+        reduced = yield from reduce_language(folder, corpus, sources, progress, processes, pattern)
+        if other:
+            take_held_out(corpus_folder(lab, other["fingerprint"]), folder)
+            for split in HELD_OUT:
+                reduced["splits"][split] = other["splits"][split]
         digests = source_digests(sources, digest_cache(lab))
         for entry, content in zip(reduced["sources"], digests, strict=True):
             entry["digest"] = content
@@ -178,7 +250,9 @@ def _build_language(lab: Path, corpus: CorpusSpec, fingerprint: str, progress: _
             "rules": RULES,
             "version": __version__,
             "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "recipe": identity(corpus),
+            "recipe": {**identity(corpus), "min_words": corpus.fewest_words},
+            "licences": list(corpus.licences),
+            "evaluation_from": other["fingerprint"] if other else "",
             **reduced,
             "seconds": round(time.monotonic() - began, 3),
         }
@@ -197,6 +271,11 @@ def _build_language(lab: Path, corpus: CorpusSpec, fingerprint: str, progress: _
         units_kept=manifest["units_kept"],
         words_seen=manifest["words_seen"],
         words_kept=manifest["words_kept"],
+        filter=corpus.filter,
+        evaluation_from=manifest["evaluation_from"],
+        train_words=manifest["splits"]["train"]["words"],
+        validation_units=manifest["splits"]["validation"]["units"],
+        validation_words=manifest["splits"]["validation"]["words"],
         seconds=manifest["seconds"],
     )
 

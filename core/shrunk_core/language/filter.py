@@ -1,7 +1,7 @@
 """The filter that shrinks a language: units of a document are kept if their words are in the vocabulary.
 
-A text becomes an array of surface numbers (words.py); ends of units, counted words and words out of vocabulary are then
-sums over that array. A kept unit is stored as it was written, in lower case, with single spaces.
+A text becomes an array of surface numbers (lexicon.py); ends of units, counted words and words out of vocabulary are
+then sums over that array. A kept unit is stored with single spaces, in lower case unless the recipe says otherwise.
 """
 
 from __future__ import annotations
@@ -11,19 +11,25 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..config.language_spec import CorpusSpec
-from .sentences import can_end, can_start
-from .words import ALWAYS_KNOWN, Lexicon, normalise
+from .lexicon import LIMIT, Lexicon, Scan
+from .sentences import sentence_flags
+from .units import documents_of, grown_spans, sentences, spans
+from .words import ALWAYS_KNOWN, THE_PAPERS, Normalisation, normalise, simple_words
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _BREAK = "\0"
 """Stands for a blank line among the surfaces of a document; no sentence goes across it."""
 
 _BLANK_LINES = re.compile(r"\n[ \t\r\f\v]*\n\s*")
-_LEXICON_LIMIT = 1_000_000
-"""Surfaces remembered at once (about 250 MB); then their counts are put away and the memory starts anew."""
+_UNKNOWN = 1 << 32
+"""Counted words and unknown words of a surface in one number, so that one sum gives both."""
 
 
 @dataclass(frozen=True)
@@ -54,42 +60,67 @@ class FilterCounts:
             setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """When a unit is kept: at least `min_words` counted words, of which at most `max_oov` (a share) are unknown."""
 
     unit: str
     min_words: int
     max_oov: float
-    span_words: int
-    span_stride: int
+    span_words: int = 110
+    span_stride: int = 30
+    lower_case: bool = True
+    how: Normalisation = THE_PAPERS
 
     @classmethod
     def of(cls, corpus: CorpusSpec) -> Rule:
         """The rule of a recipe; without the vocabulary filter every word counts as known."""
-        return cls(corpus.unit, corpus.min_words, corpus.max_oov, corpus.span_words, corpus.span_stride)
+        return cls(
+            unit=corpus.unit,
+            min_words=corpus.fewest_words,
+            max_oov=corpus.max_oov,
+            span_words=corpus.span_words,
+            span_stride=corpus.span_stride,
+            lower_case=corpus.store_lower_case,
+            how=Normalisation.of(corpus),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What one call of `Filter.apply` kept of its documents.
+
+    units: strings [k] in order. words: int64 [k], words of each. per_document: int64 [documents], its kept units.
+    unknown: occurrences of each word out of vocabulary. dropped: some units with unknown words, as they were written.
+    """
+
+    units: pa.Array
+    words: np.ndarray
+    per_document: np.ndarray
+    counts: FilterCounts
+    unknown: Counter[str]
+    dropped: list[str]
 
 
 @dataclass
 class _Growing:
-    """An array that grows at its end: values wait in a list until they are needed as an array."""
+    """An array that grows at its end, in blocks that are joined when it is read."""
 
-    dtype: type
-    values: np.ndarray = field(init=False)
-    waiting: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.values = np.empty(0, dtype=self.dtype)
+    values: np.ndarray
+    waiting: list[np.ndarray] = field(default_factory=list)
 
     def array(self) -> np.ndarray:
         if self.waiting:
-            self.values = np.concatenate([self.values, np.array(self.waiting, dtype=self.dtype)])
+            self.values = np.concatenate([self.values, *self.waiting])
             self.waiting.clear()
         return self.values
 
 
 class Filter:
-    """Applies one rule with one vocabulary to documents, and counts. `vocabulary` None: every word is known."""
+    """Applies one rule with one vocabulary to documents. `vocabulary` None: every word is known.
+
+    What is kept of a document depends on that document alone.
+    """
 
     def __init__(self, vocabulary: frozenset[str] | None, rule: Rule) -> None:
         self.vocabulary = None if vocabulary is None else vocabulary | ALWAYS_KNOWN
@@ -100,112 +131,144 @@ class Filter:
 
     def _begin(self) -> None:
         self._lexicon = Lexicon(self._learn)
-        self._tally = _Growing(np.int64)  # counted words + unknown words * 2**32, so that one sum gives both
-        self._flags = _Growing(np.uint8)  # 1: a sentence may end here; 2: one may start here
-        self._break = self._lexicon[_BREAK]
+        self._tally = _Growing(np.empty(0, dtype=np.int64))
+        self._flags = _Growing(np.empty(0, dtype=np.uint8))  # 1: a sentence may end here; 2: one may start here
+        self._strange: dict[int, tuple[str, ...]] = {}  # the unknown words of surfaces that have some
+        self._break = int(self._lexicon.numbers([_BREAK])[0])
 
-    def _learn(self, surface: str) -> None:
-        words = normalise(surface)
+    def _learn(self, new: list[str]) -> None:
+        """Counted and unknown words of surfaces met first, and whether sentences may end or start there."""
+        import pyarrow as pa
+
+        base = len(self._lexicon) - len(new)
         known = self.vocabulary
-        unknown = 0 if known is None else sum(word not in known for word in words)
-        self._tally.waiting.append(len(words) + (unknown << 32))
-        self._flags.waiting.append(can_end(surface) + 2 * can_start(surface))
+        how = self.rule.how
+        surfaces = pa.array(new, pa.large_string())
+        if how.skip_punctuation:
+            simple, words = simple_words(surfaces, how)
+            plain = simple.to_numpy(zero_copy_only=False).copy()
+        else:
+            words, plain = surfaces, np.zeros(len(new), dtype=bool)
+        listed = words.to_pylist()
+        tally = np.zeros(len(new), dtype=np.int64)
+        for i in np.flatnonzero(plain).tolist():
+            word = listed[i]
+            if len(word) > 1 or not how.skip_letters:
+                if known is None or word in known:
+                    tally[i] = 1
+                else:
+                    tally[i] = 1 + _UNKNOWN
+                    self._strange[base + i] = (word,)
+        for i in np.flatnonzero(~plain).tolist():
+            found = normalise(new[i], how)
+            strange = () if known is None else tuple(word for word in found if word not in known)
+            tally[i] = len(found) + _UNKNOWN * len(strange)
+            if strange:
+                self._strange[base + i] = strange
+        self._tally.waiting.append(tally)
+        self._flags.waiting.append(sentence_flags(new, surfaces))
 
     def keep(self, documents: Sequence[Document]) -> list[list[str]]:
-        """The kept units of each document, in order. Fastest with a few megabytes of text at once.
-
-        What is kept of a document depends on that document alone.
-        """
+        """The kept units of each document, in order; counts are added to `counts`."""
         if not documents:
             return []
-        if len(self._lexicon) > _LEXICON_LIMIT:
-            self._put_away()
-        by_sentence = self.rule.unit == "sentence"
-        texts = [document.text.replace(_BREAK, " ") for document in documents]
-        if by_sentence:
-            texts = [_BLANK_LINES.sub(f"\n{_BREAK}\n", text.strip()) for text in texts]
-        scan = self._lexicon.scan(texts)
-        numbers, document_ends = scan.numbers, scan.ends
-        self._lexicon.count(numbers)
-        document_starts = np.concatenate([[0], document_ends[:-1]])
-        if by_sentence:
-            starts, stops = self._sentences(documents, numbers, document_starts, document_ends)
-        elif self.rule.unit == "span":
-            starts, stops = _spans(document_starts, document_ends, self.rule.span_words, self.rule.span_stride)
-        else:
-            starts, stops = document_starts, document_ends
-        tally = np.concatenate([[0], np.cumsum(self._tally.array()[numbers])])
-        of_unit = tally[stops] - tally[starts]
-        counted, unknown = of_unit & 0xFFFFFFFF, of_unit >> 32
-        long_enough = counted >= self.rule.min_words
-        in_vocabulary = unknown <= counted * self.rule.max_oov
-        kept = long_enough & in_vocabulary
-        words = stops - starts
-        units = [unit.lower() for unit in scan.joined(starts[kept], stops[kept])]
-        per_document = np.bincount(np.searchsorted(document_ends, starts[kept], side="right"), minlength=len(documents))
-        self.counts.add(
-            FilterCounts(
-                documents=len(documents),
-                documents_kept=int((per_document > 0).sum()),
-                units_seen=len(starts),
-                units_short=int((~long_enough).sum()),
-                units_out_of_vocabulary=int((long_enough & ~in_vocabulary).sum()),
-                units_kept=len(units),
-                words_seen=int(words.sum()),
-                words_kept=int(words[kept].sum()),
-                counted_words=int(counted.sum()),
-                counted_out_of_vocabulary=int(unknown.sum()),
-            )
-        )
-        cuts = np.concatenate([[0], np.cumsum(per_document)]).tolist()
+        kept = self.apply(documents)
+        self.counts.add(kept.counts)
+        self._unknown.update(kept.unknown)
+        units = kept.units.to_pylist()
+        cuts = np.concatenate([[0], np.cumsum(kept.per_document)]).tolist()
         return [units[a:b] for a, b in itertools.pairwise(cuts)]
 
-    def _sentences(
-        self, documents: Sequence[Document], numbers: np.ndarray, document_starts: np.ndarray, document_ends: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Where sentences start and stop: at blank lines, at document ends, and where `can_end` meets `can_start`."""
-        if len(numbers) == 0:
-            return document_starts[:0], document_ends[:0]
-        flags = self._flags.array()[numbers]
-        is_break = numbers == self._break
+    def apply(self, documents: Sequence[Document]) -> Kept:
+        """What is kept of some documents, and counts. Fastest with a few megabytes of text at once."""
+        import pyarrow.compute as pc
+
+        if len(self._lexicon) > LIMIT:
+            self._begin()
+        rule = self.rule
+        texts = [document.text.replace(_BREAK, " ") for document in documents]
+        if rule.unit in ("sentence", "grown-span"):
+            texts = [_BLANK_LINES.sub(f"\n{_BREAK}\n", text.strip()) for text in texts]
+        scan = self._lexicon.scan(texts)
+        short = strange = 0
+        if rule.unit == "sentence":
+            starts, stops = self._sentences(documents, scan)
+        elif rule.unit == "grown-span":
+            scan, starts, stops, short = self._grown(documents, scan)
+        elif rule.unit == "span":
+            starts, stops = spans(scan.ends, rule.span_words, rule.span_stride)
+        else:
+            starts, stops = documents_of(scan.ends)
+        of_surface = self._tally.array()[scan.numbers]
+        sums = np.concatenate([[0], np.cumsum(of_surface)])
+        of_unit = sums[stops] - sums[starts]
+        counted, unknown = of_unit % _UNKNOWN, of_unit // _UNKNOWN
+        long_enough = counted >= rule.min_words
+        in_vocabulary = unknown <= counted * rule.max_oov if rule.unit != "grown-span" else np.ones(len(starts), bool)
+        kept = long_enough & in_vocabulary
+        short += int((~long_enough).sum())
+        strange = long_enough & ~in_vocabulary
+        words = stops - starts
+        units = scan.joined(starts[kept], stops[kept])
+        if rule.lower_case:
+            units = pc.call_function("utf8_lower", [units])
+        where = np.searchsorted(scan.ends, starts[kept], side="right")
+        per_document = np.bincount(where, minlength=len(documents))
+        counts = FilterCounts(
+            documents=len(documents),
+            documents_kept=int((per_document > 0).sum()),
+            units_seen=int(kept.sum()) + short + int(strange.sum()),
+            units_short=short,
+            units_out_of_vocabulary=int(strange.sum()),
+            units_kept=int(kept.sum()),
+            words_seen=int(words.sum()) if rule.unit != "grown-span" else len(scan.numbers),
+            words_kept=int(words[kept].sum()),
+            counted_words=int(counted.sum()),
+            counted_out_of_vocabulary=int(unknown.sum()),
+        )
+        examples = np.flatnonzero(strange)
+        examples = examples[[len(examples) // 3, 2 * len(examples) // 3]] if len(examples) > 2 else examples
+        dropped = scan.joined(starts[examples], stops[examples]).to_pylist()
+        return Kept(units, words[kept], per_document, counts, self._unknown_in(scan, of_surface), dropped)
+
+    def _sentences(self, documents: Sequence[Document], scan: Scan) -> tuple[np.ndarray, np.ndarray]:
+        flags = self._flags.array()[scan.numbers]
         may_end, may_start = (flags & 1).astype(bool), (flags & 2).astype(bool)
-        for i, document in enumerate(documents):
-            inside = slice(int(document_starts[i]), int(document_ends[i]))
+        start = 0
+        for document, end in zip(documents, scan.ends.tolist(), strict=True):
             if document.ready:
-                may_end[inside] = False
+                may_end[start:end] = False
             elif document.text.islower():  # a lower-cased text shows no sentence starts: every end counts
-                may_start[inside] = True
-        last = np.empty(len(numbers), dtype=bool)
-        last[:-1] = (may_end[:-1] & may_start[1:]) | is_break[1:] | is_break[:-1]
-        last[document_ends[document_ends > 0] - 1] = True
-        stops = np.flatnonzero(last) + 1
-        starts = np.concatenate([[0], stops[:-1]])
-        real = ~is_break[starts]  # a break is a unit of its own so far, and no sentence
-        return starts[real], stops[real]
+                may_start[start:end] = True
+            start = end
+        return sentences(may_end, may_start, scan.numbers == self._break, scan.ends)
+
+    def _grown(self, documents: Sequence[Document], scan: Scan) -> tuple[Scan, np.ndarray, np.ndarray, int]:
+        """Grown spans in the scan without its breaks, over which they go, and how many starts were in vain."""
+        import pyarrow as pa
+
+        starts, _ = self._sentences(documents, scan)
+        real = scan.numbers != self._break
+        place = np.concatenate([[0], np.cumsum(real)])  # where each surface is when the breaks are gone
+        scan = Scan(scan.surfaces.filter(pa.array(real)), scan.numbers[real], place[scan.ends])
+        sums = np.concatenate([[0], np.cumsum(self._tally.array()[scan.numbers])])
+        counted, unknown = sums % _UNKNOWN, sums // _UNKNOWN
+        rule = self.rule
+        return scan, *grown_spans(place[starts], scan.ends, counted, unknown, rule.min_words, rule.max_oov)
+
+    def _unknown_in(self, scan: Scan, of_surface: np.ndarray) -> Counter[str]:
+        found: Counter[str] = Counter()
+        numbers, times = np.unique(scan.numbers[of_surface >= _UNKNOWN], return_counts=True)
+        for number, n in zip(numbers.tolist(), times.tolist(), strict=True):
+            for word in self._strange[number]:
+                found[word] += n
+        return found
 
     def top_unknown(self, n: int) -> list[tuple[str, int]]:
-        """The n most frequent words out of vocabulary in the documents seen, with their counts; ties by spelling."""
-        unknown = self._unknown + self._unknown_now()
-        return sorted(unknown.items(), key=lambda item: (-item[1], item[0]))[:n]
-
-    def _unknown_now(self) -> Counter[str]:
-        known = self.vocabulary
-        if known is None:
-            return Counter()
-        return Counter({w: n for w, n in self._lexicon.word_counts().items() if w not in known})
-
-    def _put_away(self) -> None:
-        self._unknown += self._unknown_now()
-        if len(self._unknown) > _LEXICON_LIMIT:  # one-off spellings of a very large text
-            self._unknown = Counter(dict(self._unknown.most_common(_LEXICON_LIMIT // 2)))
-        self._begin()
+        """The n most frequent words out of vocabulary in the documents that `keep` saw, with their counts."""
+        return most_frequent(self._unknown, n)
 
 
-def _spans(starts: np.ndarray, ends: np.ndarray, words: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """Windows of `words` surfaces every `stride`, per document, until its end is covered; the last may be shorter."""
-    sizes = ends - starts
-    counts = np.where(sizes > 0, np.maximum(1, 1 + -(-(sizes - words) // stride)), 0)
-    first = np.cumsum(counts) - counts
-    nth = np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(first, counts)
-    from_ = np.repeat(starts, counts) + nth * stride
-    return from_, np.minimum(from_ + words, np.repeat(ends, counts))
+def most_frequent(counts: Counter[str], n: int) -> list[tuple[str, int]]:
+    """The n words counted most often, ties by spelling."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:n]

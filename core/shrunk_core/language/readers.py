@@ -24,13 +24,17 @@ from .filter import Document
 
 @dataclass(frozen=True)
 class Source:
-    """One file, the embedded corpus, or one hub data set. kind: `text`, `jsonl`, `csv`, `parquet`, `kjv`, `hub`."""
+    """One file, the embedded corpus, or one hub data set. kind: `text`, `jsonl`, `csv`, `parquet`, `kjv`, `hub`.
+
+    entry: which of the recipe's `sources` it belongs to; a folder is many files of one entry.
+    """
 
     name: str
     kind: str
     path: Path | None = None
     compression: str = ""
     revision: str = ""
+    entry: int = 0
 
     @property
     def file(self) -> Path:

@@ -1,88 +1,158 @@
-"""One reduced language: count the vocabulary if it is to be counted, filter every document, write the kept units."""
+"""One reduced language: count the vocabulary if it is to be counted, filter every document, leave out what repeats or
+goes beyond the mix, write the splits. On all cores, with the same bytes as on one; continued after an interruption."""
 
 from __future__ import annotations
 
 import bisect
-import contextlib
 import dataclasses
+import hashlib
+import itertools
+import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..config.language_spec import CorpusSpec
 from ..errors import DataError
 from ..record.events import Event
-from .filter import Document, Filter, FilterCounts, Rule
-from .readers import Source
+from .crew import crew_map
+from .draft import Draft
+from .filter import Document, FilterCounts, most_frequent
+from .finish import finish
+from .pace import Pace
+from .readers import Source, Tally
+from .shrinker import Batch, Shrinker, Shrunk, WordCounter
 from .sources import Reading
-from .split import SPLITS, place, require_documents, split_at
-from .vocabulary import Vocabulary, load_vocabulary, needs_sources, top_words
-from .words import Lexicon
+from .split import SPLITS, require_documents
+from .vocabulary import Vocabulary, load_vocabulary, needs_sources, top_list, top_words
+from .words import Normalisation
 
 _BATCH = 4_000_000
 """Characters of text filtered at once."""
 
-_LEXICON_LIMIT = 1_000_000
+_SAVE_SECONDS = 10.0
+"""At most so much work is lost by an interruption."""
+
+_MOST_WORDS = 3_000_000
+"""Distinct words counted at once (about 400 MB); then those met only once so far are forgotten."""
+
 _TOP_UNKNOWN = 100
+_EXAMPLES = 10
 _FEW = 32
 """Smallest places of documents remembered, for advice on shares."""
 
 Progress = Callable[..., Iterator[Event]]
 
 
+@dataclasses.dataclass
+class _Tallies:
+    """Everything that is counted on the way; what `state.json` holds of it is enough to go on."""
+
+    counts: FilterCounts
+    sources: list[dict[str, int]]
+    unknown: Counter[str]
+    places: list[float]
+    kept: list[str]
+    dropped: list[str]
+
+    @classmethod
+    def of(cls, state: dict[str, Any] | None, sources: int) -> _Tallies:
+        if state is None:
+            return cls(
+                FilterCounts(), [{"units_seen": 0, "units_kept": 0} for _ in range(sources)], Counter(), [], [], []
+            )
+        return cls(
+            FilterCounts(**state["counts"]),
+            state["sources"],
+            Counter(state["unknown"]),
+            state["places"],
+            state["kept"],
+            state["dropped"],
+        )
+
+    def plain(self) -> dict[str, Any]:
+        return {**vars(self), "counts": dataclasses.asdict(self.counts), "unknown": dict(self.unknown)}
+
+    def add(self, source: int, shrunk: Shrunk) -> None:
+        self.counts.add(shrunk.counts)
+        self.sources[source]["units_seen"] += shrunk.counts.units_seen
+        self.sources[source]["units_kept"] += shrunk.counts.units_kept
+        self.unknown.update(shrunk.unknown)
+        _forget_rare(self.unknown)
+        for rows in shrunk.documents.values():
+            for at in rows["place"].tolist():
+                if len(self.places) < _FEW or at < self.places[-1]:
+                    bisect.insort(self.places, at)
+                    del self.places[_FEW:]
+        self.kept = _examples(self.kept + shrunk.kept)
+        self.dropped = _examples(self.dropped + shrunk.dropped)
+
+
+def _forget_rare(counts: Counter[str]) -> None:
+    if len(counts) > _MOST_WORDS:
+        for word in [w for w, n in counts.items() if n == 1]:
+            del counts[word]
+
+
+def _examples(texts: list[str]) -> list[str]:
+    """Some of the texts, by their hash: as good as drawn, and always the same."""
+    return sorted(set(texts), key=lambda t: hashlib.blake2b(t.encode(), digest_size=8).digest())[:_EXAMPLES]
+
+
 def reduce_language(
-    folder: Path, corpus: CorpusSpec, sources: tuple[Source, ...], progress: Progress
+    folder: Path,
+    corpus: CorpusSpec,
+    sources: tuple[Source, ...],
+    progress: Progress,
+    processes: int,
+    pattern: Sequence[int] = (),
 ) -> Generator[Event, None, dict[str, Any]]:
-    """Write the splits' kept units and the vocabulary into `folder`; returns what the manifest says about them."""
-    vocabulary: Vocabulary | None = None
-    if corpus.filter == "vocabulary":
-        n = needs_sources(corpus.vocabulary)
-        if n:
-            counts = yield from _count_words(corpus, sources, progress)
-            vocabulary = top_words(counts, n)
-        else:
-            vocabulary = load_vocabulary(corpus.vocabulary)
-        (folder / "vocabulary.txt").write_text("\n".join(sorted(vocabulary.words)) + "\n", encoding="utf-8")
-    sieve = Filter(vocabulary.words if vocabulary else None, Rule.of(corpus))
-    reading = Reading(corpus, sources)
-    splits = {split: {"documents": 0, "units": 0, "words": 0} for split in SPLITS}
-    places: list[float] = []
-    by_source = [{"units_seen": 0, "units_kept": 0} for _ in sources]
-    total = reading.total_bytes
-    with contextlib.ExitStack() as stack:
-        files = {s: stack.enter_context(open(folder / f"{s}.txt", "w", encoding="utf-8", newline="\n")) for s in SPLITS}
-        for source, batch in batches(reading):
-            seen = sieve.counts.units_seen
-            for document, units in zip(batch, sieve.keep(batch), strict=True):
-                if not units:
-                    continue
-                at = place(document.text)
-                split = split_at(at, corpus)
-                bisect.insort(places, at)
-                del places[_FEW:]
-                files[split].write("\n".join(units) + "\n\n")
-                counts_of = splits[split]
-                counts_of["documents"] += 1
-                counts_of["units"] += len(units)
-                counts_of["words"] += sum(unit.count(" ") + 1 for unit in units)
-                by_source[source]["units_kept"] += len(units)
-            by_source[source]["units_seen"] += sieve.counts.units_seen - seen
-            yield from progress("filter", reading.done_bytes, total)
-    counts = sieve.counts
-    unknown = sieve.top_unknown(_TOP_UNKNOWN)
-    _require_units(corpus, counts, unknown)
-    require_documents(corpus, {s: splits[s]["documents"] for s in SPLITS}, places)
+    """Write the splits' kept units and the vocabulary into `folder`; returns what the manifest says about them.
+
+    folder: new, or what an interrupted call left of the same recipe and sources. pattern: train words of each source that
+    a control should have. A control writes its train split only.
+    """
+    columns = ("words",)
+    if corpus.duplicates != "keep":
+        columns += ("hashes",)
+    if corpus.duplicates == "near":
+        columns += ("bands",)
+    draft = Draft(folder, columns)
+    state = draft.begin()
+    try:
+        vocabulary: Vocabulary | None = None
+        if corpus.filter == "vocabulary":
+            vocabulary = yield from _vocabulary(folder, corpus, sources, progress, processes, state)
+        tallies = _Tallies.of(state, len(sources))
+        reading = Reading(corpus, sources, [Tally(**t) for t in (state or {}).get("read", [])])
+        words = vocabulary.words if vocabulary else None
+        yield from _filter(draft, corpus, words, reading, tallies, (state or {}).get("batches", 0), progress, processes)
+    finally:
+        draft.close()
+    unknown = most_frequent(tallies.unknown, _TOP_UNKNOWN)
+    try:
+        _require_units(corpus, tallies.counts, unknown)
+        splits = ("train",) if corpus.evaluation_from else SPLITS
+        finished = yield from finish(draft, corpus, pattern, splits, progress)
+        if not corpus.evaluation_from:
+            require_documents(corpus, {s: finished["splits"][s]["documents"] for s in SPLITS}, tallies.places)
+    except DataError:
+        _empty(folder)
+        raise
+    draft.remove()
     return {
         "sources": [
             {
                 "source": source.name,
                 "kind": source.kind,
+                "entry": source.entry,
+                "licence": corpus.licences[source.entry] if source.entry < len(corpus.licences) else "",
                 "bytes": tally.size,
                 "documents": tally.documents,
                 "empty_documents": tally.empty,
                 "replaced_characters": tally.replaced_characters,
-                **by_source[i],
+                **tallies.sources[i],
             }
             for i, (source, tally) in enumerate(zip(sources, reading.tallies, strict=True))
         ],
@@ -91,46 +161,101 @@ def reduce_language(
             "words": len(vocabulary) if vocabulary else 0,
             "notes": list(vocabulary.notes) if vocabulary else [],
         },
-        **dataclasses.asdict(counts),
+        **dataclasses.asdict(tallies.counts),
         "replaced_characters": sum(t.replaced_characters for t in reading.tallies),
-        "splits": splits,
+        **finished,
         "top_out_of_vocabulary": [list(pair) for pair in unknown],
+        "examples": {"kept": tallies.kept, "dropped": tallies.dropped},
+        "resumed": state is not None,
     }
 
 
-def batches(reading: Reading) -> Iterator[tuple[int, list[Document]]]:
-    """Documents by the megabyte, never of two sources, with the number of their source."""
-    batch: list[Document] = []
+def _empty(folder: Path) -> None:
+    """Nothing to continue is left of a corpus that was refused."""
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+def _vocabulary(
+    folder: Path,
+    corpus: CorpusSpec,
+    sources: tuple[Source, ...],
+    progress: Progress,
+    processes: int,
+    state: dict[str, Any] | None,
+) -> Generator[Event, None, Vocabulary]:
+    """The words that are allowed; of `top:N` as counted before the interruption, if there was one."""
+    path = folder / "vocabulary.txt"
+    n = needs_sources(corpus.vocabulary)
+    if n and state is not None:
+        return top_list(path.read_text(encoding="utf-8").splitlines(), n)
+    if n:
+        counts: Counter[str] = Counter()
+        reading = Reading(corpus, sources)
+        pace = Pace(reading.total_bytes)
+        for batch, found in crew_map(WordCounter, (corpus,), batches(reading), processes):
+            counts.update(found)
+            _forget_rare(counts)
+            pace.add(sum(len(d.text) for d in batch.documents))
+            yield from progress("vocabulary", batch.position, pace.total, message=pace.message(batch.position))
+        vocabulary = top_words(counts, n)
+    else:
+        vocabulary = load_vocabulary(corpus.vocabulary, Normalisation.of(corpus))
+    path.write_text("\n".join(sorted(vocabulary.words)) + "\n", encoding="utf-8")
+    return vocabulary
+
+
+def _filter(
+    draft: Draft,
+    corpus: CorpusSpec,
+    words: frozenset[str] | None,
+    reading: Reading,
+    tallies: _Tallies,
+    skip: int,
+    progress: Progress,
+    processes: int,
+) -> Iterator[Event]:
+    """Filter what the draft does not have yet: behind `skip` batches of the first source that is not read."""
+    pace = Pace(reading.total_bytes)
+    source, behind = len(reading.tallies), skip
+
+    def save() -> float:
+        read = [dataclasses.asdict(t) for t in reading.tallies[:source]]
+        draft.save({"batches": behind, "read": read, **tallies.plain()})
+        return time.monotonic()
+
+    saved = save()
+    rest = itertools.islice(batches(reading), skip, None)
+    for batch, shrunk in crew_map(Shrinker, (corpus, words), rest, processes):
+        if batch.source != source:
+            source, behind = batch.source, 0
+        draft.write(shrunk)
+        tallies.add(source, shrunk)
+        behind += 1
+        if time.monotonic() - saved >= _SAVE_SECONDS:
+            saved = save()
+        pace.add(shrunk.characters)
+        share = tallies.counts.units_kept / max(1, tallies.counts.units_seen)
+        message = f"{pace.message(batch.position)}, {share:.1%} kept"
+        yield from progress("filter", batch.position, pace.total, message=message)
+
+
+def batches(reading: Reading) -> Iterator[Batch]:
+    """Documents by the megabyte, never of two sources."""
+    documents: list[Document] = []
     size = 0
-    source = 0
+    source = len(reading.tallies)
     for document in reading:
         now = len(reading.tallies) - 1
-        if batch and (now != source or size >= _BATCH):
-            yield source, batch
-            batch, size = [], 0
+        if documents and (now != source or size >= _BATCH):
+            yield Batch(source, reading.sources[source].entry, documents, reading.done_bytes)
+            documents, size = [], 0
         source = now
-        batch.append(document)
+        documents.append(document)
         size += len(document.text)
-    if batch:
-        yield source, batch
-
-
-def _count_words(
-    corpus: CorpusSpec, sources: tuple[Source, ...], progress: Progress
-) -> Generator[Event, None, Counter[str]]:
-    """Occurrences of every word in the train documents. Held-out documents have no say in the vocabulary."""
-    total: Counter[str] = Counter()
-    lexicon = Lexicon()
-    reading = Reading(corpus, sources)
-    size = reading.total_bytes
-    for _, batch in batches(reading):
-        texts = [d.text for d in batch if split_at(place(d.text), corpus) == "train"]
-        lexicon.count(lexicon.scan(texts).numbers)
-        if len(lexicon) > _LEXICON_LIMIT:
-            total += lexicon.word_counts()
-            lexicon = Lexicon()
-        yield from progress("vocabulary", reading.done_bytes, size)
-    return total + lexicon.word_counts()
+    if documents:
+        yield Batch(source, reading.sources[source].entry, documents, reading.done_bytes)
 
 
 def _require_units(corpus: CorpusSpec, counts: FilterCounts, unknown: list[tuple[str, int]]) -> None:
@@ -146,7 +271,7 @@ def _require_units(corpus: CorpusSpec, counts: FilterCounts, unknown: list[tuple
         return
     lost = []
     if counts.units_short:
-        lost.append(f"{counts.units_short} have fewer than min_words = {corpus.min_words} counted words")
+        lost.append(f"{counts.units_short} have fewer than min_words = {corpus.fewest_words} counted words")
     if counts.units_out_of_vocabulary:
         words = ", ".join(w for w, _ in unknown[:8])
         lost.append(

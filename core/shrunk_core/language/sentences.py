@@ -10,8 +10,15 @@ sentence here.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]}\u00bb*_]*$")
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CLOSING = "\"'\u201d\u2019)\\]}\u00bb*_"
+_END = re.compile(rf"[.!?\u2026][{_CLOSING}]*$")
 _START = re.compile(r"[\"'\u201c\u2018(\[{\u00ab*_`\u2014\-]*(\w)")
 _INITIAL = re.compile(r"[^\w]*[A-HJ-Z]\.$")
 _OPENING = "\"'\u201c\u2018([{\u00ab*_`\u2014-"
@@ -40,3 +47,19 @@ def can_start(surface: str) -> bool:
         return surface[0].isupper()
     match = _START.match(surface)
     return match is not None and (match.group(1).isupper() or match.group(1).isdigit())
+
+
+def sentence_flags(surfaces: list[str], array: pa.Array) -> np.ndarray:
+    """uint8 [n] of n surfaces, given as a list and as an Arrow array: 1 if `can_end`, plus 2 if `can_start`."""
+    import pyarrow.compute as pc
+
+    def matching(pattern: str) -> np.ndarray:
+        options = pc.MatchSubstringOptions(pattern)
+        return pc.call_function("match_substring_regex", [array], options).to_numpy(zero_copy_only=False)
+
+    flags = np.where(matching("^[A-Z]"), 2, 0).astype(np.uint8)
+    for i in np.flatnonzero(matching("^[^A-Za-z]")).tolist():
+        flags[i] = 2 * can_start(surfaces[i])
+    for i in np.flatnonzero(matching(f"[.!?\u2026][{_CLOSING}]*$")).tolist():
+        flags[i] += can_end(surfaces[i])
+    return flags

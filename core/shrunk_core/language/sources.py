@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import glob
 import hashlib
@@ -32,8 +33,8 @@ def resolve(corpus: CorpusSpec, cache_file: Path | None = None) -> tuple[Source,
     if not corpus.sources:
         raise DataError("[corpus] sources is empty: name files, folders, globs, `embedded:kjv` or `hub:OWNER/NAME`")
     found: list[Source] = []
-    for name in corpus.sources:
-        found += _resolve_one(name, cache_file)
+    for entry, name in enumerate(corpus.sources):
+        found += (dataclasses.replace(source, entry=entry) for source in _resolve_one(name, cache_file))
     return tuple(found)
 
 
@@ -112,8 +113,9 @@ def _kjv_path() -> Path:
 class Reading:
     """One pass over all sources of a recipe: iterate over it for the documents.
 
-    tallies: what was met so far, one for each source. While it runs, `done_bytes` of `total_bytes` of the files are
-    read; hub data has no size, and counts for nothing in either.
+    tallies: what was met so far, one for each source; those given at the start are of sources that were read before, and
+    are not read again. While it runs, `done_bytes` of `total_bytes` of the files are read; hub data has no size, and
+    counts for nothing in either.
     """
 
     corpus: CorpusSpec
@@ -122,7 +124,7 @@ class Reading:
 
     def __iter__(self) -> Iterator[Document]:
         rule = self.corpus.document
-        for source in self.sources:
+        for source in self.sources[len(self.tallies) :]:
             tally = Tally()
             self.tallies.append(tally)
             yield from read_source(source, self.corpus.text_column, self._document(source, rule), tally)

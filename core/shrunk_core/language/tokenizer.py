@@ -18,8 +18,8 @@ import numpy as np
 from ..config.language_spec import TokenizerSpec
 from ..config.spec import digest, identity
 from ..errors import DataError
+from .lexicon import Lexicon
 from .packing import EOS
-from .words import Lexicon
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -129,7 +129,7 @@ class Encoder:
 
     def _begin(self) -> None:
         self._lexicon = Lexicon()
-        end = self._lexicon[self._END]
+        end = int(self._lexicon.numbers([self._END])[0])
         assert end == 0
         self._table = np.array([EOS], dtype=np.int64)  # ids of all surfaces, one after the other
         self._offsets = np.array([0], dtype=np.int64)

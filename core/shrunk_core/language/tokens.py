@@ -39,6 +39,7 @@ def write_tokens(corpus: Path, folder: Path, encoder: Encoder, vocab_size: int) 
     report: dict[str, int] = {"vocab_size": vocab_size}
     for split in SPLITS:
         unit_lengths: list[np.ndarray] = []
+        unit_words: list[np.ndarray] = []
         document_units: list[int] = []
         counts = np.zeros(vocab_size, dtype=np.int64)
         with open(folder / f"{split}.bin", "wb") as file:
@@ -48,6 +49,7 @@ def write_tokens(corpus: Path, folder: Path, encoder: Encoder, vocab_size: int) 
                 _write(file, ids.astype(dtype))
                 counts += np.bincount(ids, minlength=vocab_size)
                 unit_lengths.append(lengths)
+                unit_words.append(np.array([unit.count(" ") + 1 for unit in units], dtype=np.uint32))
                 document_units += [len(d) for d in block]
                 done += sum(len(unit) + 1 for unit in units)
                 yield min(done, total), total
@@ -55,6 +57,7 @@ def write_tokens(corpus: Path, folder: Path, encoder: Encoder, vocab_size: int) 
         document_offsets = unit_offsets[_offsets(np.array(document_units, dtype=np.int64))]
         _save(folder / f"{split}.units.npy", unit_offsets)
         _save(folder / f"{split}.documents.npy", document_offsets)
+        _save(folder / f"{split}.words.npy", np.concatenate([*unit_words, np.empty(0, dtype=np.uint32)]))
         report[f"{split}_tokens"] = int(unit_offsets[-1])
         if split == "train":
             counts[:NUM_SPECIAL] = 0
@@ -77,7 +80,8 @@ def read_tokens(folder: Path, split: str) -> TokenStream:
             f"{path} is damaged: {path.stat().st_size} bytes for {n} tokens. Remove {folder} and run again."
         )
     ids = np.memmap(path, dtype=dtype, mode="r") if n else np.empty(0, dtype=dtype)  # an empty file cannot be mapped
-    return TokenStream(ids, unit_offsets, document_offsets, vocab_size)
+    unit_words = np.load(folder / f"{split}.words.npy", mmap_mode="r")
+    return TokenStream(ids, unit_offsets, document_offsets, vocab_size, unit_words)
 
 
 def read_report(folder: Path) -> dict[str, int]:

@@ -223,7 +223,9 @@ class RunDequeued(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusProgress(Event):
-    """How far a corpus or tokenizer is. `stage`: `vocabulary`, `filter`, `tokenizer`, `tokens`; `total` 0 when unknown."""
+    """How far a corpus or tokenizer is. `stage`: `vocabulary`, `filter`, `duplicates`, `mix`, `tokenizer`, `tokens`;
+    `total` 0 when unknown. `message`, while filtering: text a second, time left, kept share so far.
+    """
 
     kind: ClassVar[str] = "corpus-progress"
     fingerprint: str
@@ -251,6 +253,11 @@ class CorpusBuilt(Event):
     words_seen: int
     words_kept: int
     seconds: float
+    filter: str = "vocabulary"
+    evaluation_from: str = ""
+    train_words: int = 0
+    validation_units: int = 0
+    validation_words: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

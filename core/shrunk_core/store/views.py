@@ -217,6 +217,11 @@ def _corpora() -> View:
             ("units_kept", "units_kept", "BIGINT", "Units kept."),
             ("words_seen", "words_seen", "BIGINT", "Words read."),
             ("words_kept", "words_kept", "BIGINT", "Words kept."),
+            ("filter", "filter", "VARCHAR", "`vocabulary`, or `none` for an unconstrained control."),
+            ("evaluation_from", "evaluation_from", "VARCHAR", "Of a control: the corpus whose held-out splits it has."),
+            ("train_words", "train_words", "BIGINT", "Words of the train split, without duplicates, within the mix."),
+            ("validation_units", "validation_units", "BIGINT", "Units of the validation split."),
+            ("validation_words", "validation_words", "BIGINT", "Words of the validation split."),
             ("seconds", "seconds", "DOUBLE", "Wall seconds of the build."),
         ),
     )

@@ -1,0 +1,126 @@
+"""What one batch of documents becomes: text of the three splits, a row for each kept document, and counts.
+
+A batch depends on nothing but its documents and the recipe, so batches can be worked out in any process and written in
+order, with the same bytes in the end.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..config.language_spec import CorpusSpec
+from .filter import Document, Filter, FilterCounts, Rule
+from .fingers import band_hashes, text_hashes
+from .lexicon import LIMIT, Lexicon
+from .split import SPLITS, place, split_at
+from .words import Normalisation, normalise
+
+DOCUMENT = np.dtype([("source", "<u2"), ("place", "<f8"), ("units", "<u4")])
+"""A kept document: which of `sources` it is of, where its hash puts it in [0, 1), and its kept units."""
+
+EXAMPLE_CHARACTERS = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Documents of one source. source: number of the file or data set; entry: of the recipe's `sources` it belongs to.
+
+    position: bytes of all sources read when the batch was full.
+    """
+
+    source: int
+    entry: int
+    documents: list[Document]
+    position: int
+
+
+@dataclass(frozen=True, eq=False)
+class Shrunk:
+    """A batch, shrunk. text: UTF-8, a unit a line, a blank line after each document. columns: by split and name, what
+    is known of its units: `words` (u4), and where duplicates are removed `hashes` (u8) and `bands` (u8 [units, bands]).
+    """
+
+    text: dict[str, bytes]
+    documents: dict[str, np.ndarray]
+    columns: dict[str, dict[str, np.ndarray]]
+    counts: FilterCounts
+    unknown: Counter[str]
+    kept: list[str]
+    dropped: list[str]
+    characters: int
+
+
+class Shrinker:
+    """Makes a `Shrunk` of a batch. Of a control only train documents: what it holds out is of another corpus."""
+
+    def __init__(self, corpus: CorpusSpec, vocabulary: frozenset[str] | None) -> None:
+        self.corpus = corpus
+        self.filter = Filter(vocabulary, Rule.of(corpus))
+
+    def __call__(self, batch: Batch) -> Shrunk:
+        documents = batch.documents
+        corpus = self.corpus
+        characters = sum(len(d.text) for d in documents)
+        places = [place(d.text) for d in documents]
+        if corpus.evaluation_from:
+            train = [split_at(at, corpus) == "train" for at in places]
+            documents = list(itertools.compress(documents, train))
+            places = list(itertools.compress(places, train))
+        kept = self.filter.apply(documents)
+        units = kept.units.to_pylist()
+        ends = np.cumsum(kept.per_document).tolist()
+        text: dict[str, list[str]] = {split: [] for split in SPLITS}
+        rows: dict[str, list[tuple[int, float, int]]] = {split: [] for split in SPLITS}
+        split_of_unit = np.zeros(len(units), dtype=np.uint8)
+        start = 0
+        for at, end in zip(places, ends, strict=True):
+            if end > start:
+                split = split_at(at, corpus)
+                split_of_unit[start:end] = SPLITS.index(split)
+                text[split].append("\n".join(units[start:end]) + "\n\n")
+                rows[split].append((batch.entry, at, end - start))
+            start = end
+        columns = {"words": kept.words.astype(np.uint32)}
+        if corpus.duplicates != "keep":
+            columns["hashes"] = text_hashes(units)
+        if corpus.duplicates == "near":
+            columns["bands"] = band_hashes(units)
+        return Shrunk(
+            text={split: "".join(text[split]).encode() for split in SPLITS},
+            documents={split: np.array(rows[split], dtype=DOCUMENT) for split in SPLITS},
+            columns={s: {name: c[split_of_unit == i] for name, c in columns.items()} for i, s in enumerate(SPLITS)},
+            counts=kept.counts,
+            unknown=kept.unknown,
+            kept=[units[i][:EXAMPLE_CHARACTERS] for i in (len(units) // 3, 2 * len(units) // 3) if i < len(units)],
+            dropped=[u[:EXAMPLE_CHARACTERS] for u in kept.dropped],
+            characters=characters,
+        )
+
+
+class WordCounter:
+    """Counts the normalised words of the train documents of a batch; held-out documents have no say in a vocabulary."""
+
+    def __init__(self, corpus: CorpusSpec) -> None:
+        self.corpus = corpus
+        self._how = Normalisation.of(corpus)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._words: list[tuple[str, ...]] = []
+        self._lexicon = Lexicon(lambda new: self._words.extend(normalise(surface, self._how) for surface in new))
+
+    def __call__(self, batch: Batch) -> Counter[str]:
+        if len(self._lexicon) > LIMIT:
+            self._begin()
+        texts = [d.text for d in batch.documents if split_at(place(d.text), self.corpus) == "train"]
+        counts: Counter[str] = Counter()
+        if texts:
+            numbers, times = np.unique(self._lexicon.scan(texts).numbers, return_counts=True)
+            for number, n in zip(numbers.tolist(), times.tolist(), strict=True):
+                for word in self._words[number]:
+                    counts[word] += n
+        return counts
