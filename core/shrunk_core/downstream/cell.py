@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..config.cell import CellSpec, FinetuneSpec
+from ..config.cell import CellSpec
 from ..config.spec import RunSpec
 from ..errors import DataError
 from ..language.packing import BOS
@@ -28,6 +28,7 @@ from .minimal_pairs import pair_events
 from .predictions import decide, gain_events, write_predictions
 from .probes import PROBE, probe_rows
 from .rows import TRAIN, Rows, TaskRows, read_task_rows
+from .sizes import refuse_small
 from .vocabulary_filter import count_rows, filter_task
 from .weights import encoder_of, load_weights
 
@@ -108,18 +109,6 @@ def cell_rows(lab: Path, cell: CellSpec, run: RunSpec) -> tuple[TaskRows, TaskRo
     if vocabulary_digest(cell.vocabulary) != cell.vocabulary_digest:
         raise DataError(f"the word list {cell.vocabulary} has changed since this cell was asked for; ask again")
     return filter_task(before, load_vocabulary(cell.vocabulary).words), before
-
-
-def refuse_small(spec: FinetuneSpec, task: str, rows: TaskRows) -> None:
-    """DataError with the count when a split has fewer examples than `min_examples`."""
-    for split, part in rows.splits.items():
-        # validation sets may be smaller than training sets; a score over a few dozen examples still says little
-        least = spec.min_examples if split == TRAIN else max(2, spec.min_examples // 2)
-        if len(part) < least:
-            raise DataError(
-                f"{task} has {len(part)} {split} examples left, fewer than {least} (min_examples = "
-                f"{spec.min_examples}): refused, because a score on them would say nothing"
-            )
 
 
 def _data(

@@ -133,6 +133,18 @@ EVALUATION_FIELDS: tuple[tuple[str, str], ...] = (
     ("seconds", "DOUBLE"),
     ("logged_at", "DOUBLE"),
 )
+CELL_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("job_id", "VARCHAR"),
+    ("run_id", "VARCHAR"),
+    ("cell_id", "VARCHAR"),
+    ("comparison", "VARCHAR"),
+    ("checkpoint", "VARCHAR"),
+    ("task", "VARCHAR"),
+    ("filtered", "BOOLEAN"),
+    ("seed", "BIGINT"),
+    ("settings", "VARCHAR"),
+    ("averaged", "BOOLEAN"),
+)
 _ROW = [("run_id", "VARCHAR"), ("seq", "BIGINT"), ("segment", "INTEGER")]
 
 
@@ -150,7 +162,9 @@ def tables() -> dict[str, str]:
         "queue_words": "run_id VARCHAR, state VARCHAR, status VARCHAR, reason VARCHAR, logged_at DOUBLE",
         "steps": _columns(_ROW + list(STEP_FIELDS)),
         "evaluations": _columns(_ROW + list(EVALUATION_FIELDS)),
-        # Every other event, of runs and journals; source: the run's id or the journal's file name.
+        # One row a downstream cell, from its spec.json; job_id is RUN/CELL, the source of its events.
+        "cells": _columns(CELL_COLUMNS),
+        # Every other event, of runs, cells and journals; source: the run's id or the journal's file name.
         "events": "source VARCHAR, run_id VARCHAR, seq BIGINT, segment INTEGER, kind VARCHAR, attempt BIGINT, "
         "update BIGINT, message VARCHAR, fields JSON, logged_at DOUBLE",
     }

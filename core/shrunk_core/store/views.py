@@ -10,6 +10,7 @@ from functools import cache
 from ..record.status import STATUSES
 from .schema import spec_columns
 from .study_views import study_views
+from .task_views import task_views
 from .view import Column, View, field, time_of
 
 COUNTINGS = ("paper", "hoffmann", "kaplan", "executed")
@@ -248,7 +249,17 @@ def _tokenizers() -> View:
 @cache
 def views() -> tuple[View, ...]:
     """All views in an order in which they can be created: `runs` reads `evaluations`."""
-    return (_steps(), _evaluations(), _events(), _runs(), _grids(), _corpora(), _tokenizers(), *study_views())
+    return (
+        _steps(),
+        _evaluations(),
+        _events(),
+        _runs(),
+        _grids(),
+        _corpora(),
+        _tokenizers(),
+        *study_views(),
+        *task_views(),
+    )
 
 
 def columns_by_view() -> dict[str, tuple[str, ...]]:
