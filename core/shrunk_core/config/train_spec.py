@@ -85,10 +85,9 @@ class TrainSpec:
     decay_all: bool = setting(False, "Decay biases, norms and embeddings too (the paper), not matrices only.")
     clip_norm: float = setting(1.0, "Largest gradient norm; 0 means no clipping.", low=0.0)
     init: str = setting(
-        "bert",
-        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `sinusoidal`: `scaled`, with "
-        "positions that start as waves, which spares small models a long plateau at the unigram loss; `paper`: Xavier "
-        "normal, other vectors .01.",
+        "sinusoidal",
+        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `sinusoidal`: the same with positions that start "
+        "as sinusoids, which leaves the unigram plateau soonest; `paper`: Xavier normal, other vectors .01.",
         choices=("bert", "scaled", "sinusoidal", "paper"),
     )
     precision: str = setting(
