@@ -76,13 +76,11 @@ def glue(
     names = tuple(GLUE) if tasks == "all" else tuple(t.strip() for t in tasks.split(",") if t.strip())
     if not names:
         raise ConfigError("--tasks names no task")
-    checkpoints = tuple(
-        dict.fromkeys([*(checkpoint or ["best"]), *(["untrained"] if baseline is Baseline.untrained else [])])
-    )
+    wanted = [*(checkpoint or ["best"]), *(["untrained"] if baseline is Baseline.untrained else [])]
     question = Question(
         tasks=names,
         source="" if data == "" else data,
-        checkpoints=tuple(check_checkpoint(c) for c in checkpoints),
+        checkpoints=tuple(dict.fromkeys(check_checkpoint(c) for c in wanted)),
         seeds=seeds,
         settings=finetune_settings(settings, change or []),
         filtered=filtered,

@@ -115,9 +115,10 @@ def task_means(store: Store) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, float]] = {}
     query = (
-        "select run_id, task || if(filtered, ', filtered', '') as name, mean from task_means where checkpoint = 'best' "
-        "qualify dense_rank() over (partition by name order by sum(seeds) over (partition by comparison) desc, "
-        "comparison) = 1"
+        "with best as (select run_id, task || if(filtered, ', filtered', '') as name, mean, comparison, "
+        "sum(seeds) over (partition by comparison) as cells from task_means where checkpoint = 'best') "
+        "select run_id, name, mean from best "
+        "qualify dense_rank() over (partition by name order by cells desc, comparison) = 1"
     )
     for run_id, task, mean in store.query(query).rows:
         found.setdefault(run_id, {})[task] = mean

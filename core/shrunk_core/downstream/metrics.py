@@ -48,7 +48,9 @@ def metric_value(metric: str, labels: np.ndarray, answers: np.ndarray) -> float:
         case "macro-f1":
             return float(sk.f1_score(labels, answers, average="macro", zero_division=0))  # pyright: ignore[reportArgumentType]
     assert metric == "matthews", metric
-    return float(sk.matthews_corrcoef(labels, answers))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="A single label", category=UserWarning)  # the value is 0, as it says
+        return float(sk.matthews_corrcoef(labels, answers))
 
 
 def metric_or_nan(metric: str, labels: np.ndarray, answers: np.ndarray) -> float:
