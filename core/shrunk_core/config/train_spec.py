@@ -86,8 +86,9 @@ class TrainSpec:
     clip_norm: float = setting(1.0, "Largest gradient norm; 0 means no clipping.", low=0.0)
     init: str = setting(
         "bert",
-        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `paper`: Xavier normal, other vectors .01.",
-        choices=("bert", "scaled", "paper"),
+        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `sinusoid`: the same, positions start as "
+        "sinusoids (leaves the unigram plateau soonest); `paper`: Xavier normal, other vectors .01.",
+        choices=("bert", "scaled", "sinusoid", "paper"),
     )
     precision: str = setting(
         "auto",
