@@ -3,6 +3,9 @@
     python benchmarks/bench_train.py [--json] [--shapes 64x2,128x2,256x4] [--repeats 5] [--device cpu|cuda]
     python benchmarks/bench_train.py --check curves|memory|pair
 
+Where `accelerate` is not installed, and with it the Trainer, its own steps are made by hand with the same model (forward with
+labels, backward, clipping, fused AdamW, schedule): a little less work than the Trainer does. `against` says which it was.
+
 Batch 32 x 128, vocabulary 19,000, dropout .1, tied output weights, post-norm: `RobertaForMaskedLM`. Ratios are of process
 CPU time on a CPU (wall time beside them), of wall time on a GPU. The floor is every matrix product of an update alone, same
 shapes, same thread: by the kernels that our update uses (`floor_share_fp32`) and by the ones that torch takes when nobody
@@ -12,6 +15,7 @@ says anything (`floor_share_fp32_torch`; above 1 where those leave part of the p
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -41,6 +45,7 @@ from shrunk_core.train.runtime import Runtime, choose_execution, device_name  # 
 from shrunk_core.train.update import Updater  # noqa: E402
 
 BATCH, LENGTH, VOCABULARY = 32, 128, 19_000
+WITH_TRAINER = importlib.util.find_spec("accelerate") is not None
 TOKENS = BATCH * LENGTH
 
 
@@ -120,7 +125,48 @@ def trainer(spec: ModelSpec, data: list[Masked], device: str, rate: float, preci
         return InOrder(model=network, args=arguments, train_dataset=rows, callbacks=[Clock()])
 
     network = RobertaForMaskedLM(config)
-    return network, made, times, losses
+    return (
+        network,
+        made if WITH_TRAINER else ByHand(network, rows, times, losses, device, rate, precision),
+        times,
+        losses,
+    )
+
+
+class ByHand:
+    """What the Trainer does in a step, without it: called and trained like it."""
+
+    def __init__(self, network: Any, rows: list[Any], times: list[Any], losses: list[float], device: str, rate: float, precision: str):  # fmt: skip
+        self.network, self.rows, self.times, self.losses = network.to(device), rows, times, losses
+        self.device, self.bf16, self.steps = device, precision == "bf16", 0
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda _: 1.0)
+
+    def __call__(self, steps: int, logging: int = 10**9) -> ByHand:
+        self.steps = steps
+        return self
+
+    def train(self) -> None:
+        from transformers import default_data_collator
+
+        self.network.train()
+        for step in range(self.steps):
+            began = time.process_time(), time.perf_counter()
+            batch = default_data_collator(self.rows[step * BATCH : (step + 1) * BATCH])
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.bf16):
+                loss = self.network(**batch).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            self.optimizer.step()
+            self.schedule.step()
+            self.optimizer.zero_grad()
+            self.losses.append(float(loss.detach()))
+            if self.device == "cuda":
+                torch.cuda.synchronize()
+            self.times.append((time.process_time() - began[0], time.perf_counter() - began[1]))
 
 
 class Ours:
@@ -230,6 +276,7 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
     line: dict[str, Any] = {
         "hidden_size": hidden,
         "num_layers": layers,
+        "against": "Trainer" if WITH_TRAINER else "RobertaForMaskedLM in the Trainer's steps, by hand",
         "ratio_fp32": round(seconds["trainer"] / seconds["fp32"], 2),
         "ratio_best": round(seconds["trainer"] / seconds[best], 2),
         "best_precision": best,
@@ -319,7 +366,11 @@ def pair() -> dict[str, Any]:
 
     rounds = [(measured(1), measured(2)) for _ in range(3)]
     ratios = [two / one for one, two in rounds]
-    return {"ratio": round(statistics.median(ratios), 2), "ratios": [round(r, 2) for r in ratios], "load": os.getloadavg()[0]}
+    return {
+        "ratio": round(statistics.median(ratios), 2),
+        "ratios": [round(r, 2) for r in ratios],
+        "load": os.getloadavg()[0],
+    }
 
 
 def main() -> None:
