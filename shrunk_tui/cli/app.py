@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report:report", "One Markdown page about the lab: results, laws, costs, caveats, figures."),
     "import": ("importing:import_", "Take somebody else's learning curves in, to be drawn beside yours."),
     "cost": ("cost:cost", "Parameters and FLOPs of one shape in all countings."),
+    "bench": ("bench:bench", "Measure this machine: tokens/s by shape, precision and packing, for plans and slots."),
     "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),
 }
 
