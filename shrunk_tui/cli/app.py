@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "frontier": ("analysis:frontier", "The compute-optimal points of learning curves."),
     "icer": ("analysis:icer", "What the next unit of quality costs, along one axis or all."),
     "correlate": ("analysis:correlate", "Does perplexity predict the score? With intervals over runs."),
+    "report": ("report:report", "One Markdown page about the lab: results, laws, costs, caveats, figures."),
     "import": ("importing:import_", "Take somebody else's learning curves in, to be drawn beside yours."),
     "cost": ("cost:cost", "Parameters and FLOPs of one shape in all countings."),
     "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),

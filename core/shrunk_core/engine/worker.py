@@ -24,12 +24,14 @@ from ..errors import DataError, RunError, ShrunkError
 from ..language.corpus import open_tokens, unigram_counts
 from ..language.packing import PackedRows, pack
 from ..language.tokenizer import tokenizer_folder
+from ..language.word_starts import word_starts
 from ..record.eventlog import EventWriter, read_events
 from ..record.events import Event, Failed, Finished, Noted, Resumed, Started, Step
 from ..record.lock import FileLock
 from ..record.rundir import RunDir, read_spec, this_process
+from ..train.arithmetic import set_up
 from ..train.pretrain import Barrier, Language, NonFinite, Trainer
-from ..train.runtime import Requests, Runtime, device_name, pick_device
+from ..train.runtime import Requests, Runtime, choose_execution, device_name, pick_device
 from .plan import micro_batch
 
 
@@ -86,8 +88,10 @@ def work(
             update=0,
             message=f"begun on {first.device_name}, goes on on {device_name(device)}: the last bits may differ",
         )
+    set_up(spec.train.precision, device)
     runtime = Runtime(
         device=device,
+        execution=(first.execution if first else "") or choose_execution(spec.train.precision, device),
         threads=threads,
         micro_batch=first.micro_batch
         if first
@@ -107,6 +111,7 @@ def work(
         "torch_version": torch.__version__,
         "shrunk_version": __version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "execution": runtime.execution,
     }
     restored = trainer.restore()
     if starts:
@@ -141,6 +146,9 @@ def read_language(spec: RunSpec, lab: Path) -> Language:
         test=rows("test") if spec.corpus.test_share else None,
         unigram_counts=unigram_counts(lab, spec.corpus_fingerprint, spec.tokenizer_fingerprint),
         tokenizer=tokenizer_folder(lab, spec.tokenizer_fingerprint),
+        word_starts=word_starts(tokenizer_folder(lab, spec.tokenizer_fingerprint))
+        if spec.train.masking == "whole-word"
+        else None,
     )
 
 

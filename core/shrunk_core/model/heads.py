@@ -16,7 +16,10 @@ from ..config.spec import ModelSpec
 from .encoder import Encoder
 
 CHUNK = 256
-"""Rows of logits that exist at once: 256 x 19,000 in fp32 are 19 MB, 256 x 2,000 are 2 MB (a share of L2 and L3)."""
+"""Rows of logits that exist at once on a CPU: 256 x 19,000 in fp32 are 19 MB, 256 x 2,000 are 2 MB (a share of L3)."""
+
+DEVICE_CHUNK = 8192
+"""The same on a GPU: 8192 x 19,000 in bf16 are 311 MB."""
 
 
 class MaskedLanguageModel(nn.Module):
@@ -45,27 +48,38 @@ class MaskedLanguageModel(nn.Module):
         """Logits at every position, (B, S, V): for export, tests and single sentences, not for training."""
         return F.linear(self.features(self.encoder(ids_BS, real_BS)), self.decoder_weight, self.decoder_bias)
 
-    def loss_sum(self, ids_BS: Tensor, real_BS: Tensor | None, scored_M: Tensor, targets_M: Tensor) -> Tensor:
+    def loss_sum(
+        self,
+        ids_BS: Tensor,
+        real_BS: Tensor | None,
+        scored_M: Tensor,
+        targets_M: Tensor,
+        weights_M: Tensor | None = None,
+    ) -> Tensor:
         """Summed cross-entropy in nats over scored tokens.
 
-        scored_M: their positions in the flattened batch (int64). targets_M: the tokens that belong there.
+        scored_M: their positions in the flattened batch (int64). targets_M: the tokens that belong there. weights_M: 1,
+        or 0 for entries that only fill M up to a fixed number; None when there are none of those.
         """
         hidden = self.encoder(ids_BS, real_BS).flatten(0, 1).index_select(0, scored_M)
-        return chunked_cross_entropy(self.features(hidden), self.decoder_weight, self.decoder_bias, targets_M)
+        return chunked_cross_entropy(
+            self.features(hidden), self.decoder_weight, self.decoder_bias, targets_M, weights_M
+        )
 
     def token_losses(self, ids_BS: Tensor, real_BS: Tensor | None, scored_M: Tensor, targets_M: Tensor) -> Tensor:
         """Cross-entropy of each scored token in nats, (M,), without gradients."""
         with torch.no_grad():
             hidden = self.encoder(ids_BS, real_BS).flatten(0, 1).index_select(0, scored_M)
             features = self.features(hidden).float()
+            rows = CHUNK if features.device.type == "cpu" else DEVICE_CHUNK
             return torch.cat(
                 [
                     F.cross_entropy(
-                        F.linear(features[i : i + CHUNK], self.decoder_weight, self.decoder_bias),
-                        targets_M[i : i + CHUNK],
+                        F.linear(features[i : i + rows], self.decoder_weight, self.decoder_bias),
+                        targets_M[i : i + rows],
                         reduction="none",
                     )
-                    for i in range(0, len(targets_M), CHUNK)
+                    for i in range(0, len(targets_M), rows)
                 ]
                 or [hidden.new_zeros(0)]
             )
@@ -74,42 +88,69 @@ class MaskedLanguageModel(nn.Module):
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Linear layer and softmax cross-entropy in one: gradients are made in the forward pass, a chunk of logits at a time.
 
-    The logits of a chunk are turned in place into probabilities and then into their own gradient p - 1[target], so that
-    one buffer of CHUNK x V serves all chunks and is still in cache when it is multiplied back. The sum is that of
-    `F.cross_entropy(F.linear(x, weight, bias), targets, reduction="sum")` up to the order of addition.
+    The logits of a chunk become probabilities and then their own gradient p - 1[target] while they are in cache. The sum
+    is that of `F.cross_entropy(F.linear(x, weight, bias), targets, reduction="sum")` up to the order of addition.
+    `operands` is the type that the three products multiply in; sums over chunks are fp32.
     """
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
     @torch.autocast("cuda", enabled=False)
-    def forward(ctx: Any, features_MD: Tensor, weight_VD: Tensor, bias_V: Tensor, targets_M: Tensor) -> Tensor:
-        features_MD = features_MD.float()
-        total = features_MD.new_zeros(())
-        grad_features = torch.empty_like(features_MD)
-        grad_weight = torch.zeros_like(weight_VD)
-        grad_bias = torch.zeros_like(bias_V)
-        buffer = features_MD.new_empty(min(CHUNK, max(1, len(features_MD))), len(bias_V))
-        for start in range(0, len(features_MD), CHUNK):
-            x = features_MD[start : start + CHUNK]
-            target = targets_M[start : start + CHUNK, None]
-            logits = torch.addmm(bias_V, x, weight_VD.t(), out=buffer[: len(x)])
-            log_sum = logits.logsumexp(dim=1, keepdim=True)
-            total += (log_sum - logits.gather(1, target)).sum()
-            gradient = logits.sub_(log_sum).exp_()
-            gradient.scatter_add_(1, target, gradient.new_full(target.shape, -1.0))
-            torch.mm(gradient, weight_VD, out=grad_features[start : start + CHUNK])
-            grad_weight.addmm_(gradient.t(), x)
+    def forward(
+        ctx: Any,
+        features_MD: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor,
+        targets_M: Tensor,
+        weights_M: Tensor | None,
+        operands: torch.dtype,
+    ) -> Tensor:
+        total = bias_V.new_zeros(())
+        features, matrix, bias = features_MD.to(operands), weight_VD.to(operands), bias_V.to(operands)
+        grad_features = torch.empty_like(features)
+        grad_weight, grad_bias = torch.zeros_like(weight_VD), torch.zeros_like(bias_V)
+        rows = CHUNK if features.device.type == "cpu" else DEVICE_CHUNK
+        for start in range(0, len(features), rows):
+            x = features[start : start + rows]
+            target = targets_M[start : start + rows, None]
+            logits = torch.addmm(bias, x, matrix.t())
+            gradient = torch.softmax(logits, dim=1)
+            losses = _losses(logits, gradient, target)
+            gradient.scatter_(1, target, gradient.gather(1, target) - 1.0)
+            if weights_M is not None:
+                weight = weights_M[start : start + rows, None]
+                losses = losses * weight
+                gradient *= weight.to(operands)
+            total += losses.sum()
+            torch.mm(gradient, matrix, out=grad_features[start : start + rows])
+            grad_weight += torch.mm(gradient.t(), x)
             grad_bias += gradient.sum(dim=0)
-        ctx.save_for_backward(grad_features, grad_weight, grad_bias)
+        ctx.save_for_backward(grad_features.to(features_MD.dtype), grad_weight, grad_bias)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        grad_features, grad_weight, grad_bias = ctx.saved_tensors
-        scale = grads[0]
-        return grad_features * scale, grad_weight * scale, grad_bias * scale, None
+        scaled = [gradient * grads[0] for gradient in ctx.saved_tensors]
+        return (*scaled, None, None, None)
 
 
-def chunked_cross_entropy(features_MD: Tensor, weight_VD: Tensor, bias_V: Tensor, targets_M: Tensor) -> Tensor:
-    """Summed cross-entropy of `features @ weight.T + bias` against `targets`, in nats, differentiable."""
-    return _ChunkedCrossEntropy.apply(features_MD, weight_VD, bias_V, targets_M)  # type: ignore[return-value]
+def _losses(logits_MV: Tensor, probabilities_MV: Tensor, target_M1: Tensor) -> Tensor:
+    """-log p[target] of each row, (M, 1). Where p is too small for its type (a loss above 87 nats) the logits tell it."""
+    if logits_MV.device.type == "cpu":
+        chosen = probabilities_MV.gather(1, target_M1).float()
+        if bool((chosen > torch.finfo(torch.float32).tiny).all()):
+            return -chosen.log()
+    logits = logits_MV.float()
+    return logits.logsumexp(dim=1, keepdim=True) - logits.gather(1, target_M1)
+
+
+def chunked_cross_entropy(
+    features_MD: Tensor, weight_VD: Tensor, bias_V: Tensor, targets_M: Tensor, weights_M: Tensor | None = None
+) -> Tensor:
+    """Summed cross-entropy of `features @ weight.T + bias` against `targets`, in nats, differentiable.
+
+    weights_M: factor of each token's loss; 0 for tokens that only fill a batch up to a fixed size.
+    """
+    kind = features_MD.device.type
+    operands = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+    return _ChunkedCrossEntropy.apply(features_MD, weight_VD, bias_V, targets_M, weights_M, operands)  # type: ignore[return-value]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .store import Store
+if TYPE_CHECKING:
+    from .store import Store
 
 KEYWORDS = tuple(
     "select from where group by order having limit offset as and or not in is null like ilike between case when then else "

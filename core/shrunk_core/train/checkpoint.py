@@ -24,7 +24,8 @@ META_FILE = "meta.json"
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     """Where training stands. `evaluated`: last update whose validation loss (`last_loss`) is logged, 0 for none yet;
-    `best_*`: the lowest so far; `seconds`: spent in updates, over all attempts.
+    `best_*`: the lowest so far; `seconds`: spent in updates, over all attempts; `micro_batch`: 0 unless memory ran out and
+    it was halved; `waited`: evaluations since the loss last fell by `patience_gain`; `decayed`: decay points done.
     """
 
     update: int = 0
@@ -33,6 +34,9 @@ class Progress:
     best_update: int = 0
     best_loss: float | None = None
     seconds: float = 0.0
+    micro_batch: int = 0
+    waited: int = 0
+    decayed: int = 0
 
 
 def folder_of(checkpoints: Path, update: int) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..language.packing import MASK, NUM_SPECIAL, PAD
+from ..language.packing import EOS, MASK, NUM_SPECIAL, PAD
 
 EVALUATION_SHARE = 0.15
 """Share of tokens masked in evaluation, whatever the training share: losses of all runs are over the same tokens."""
@@ -50,22 +50,50 @@ class RowOrder:
 
 @dataclass(frozen=True, eq=False)
 class Masked:
-    """A batch ready for the model. inputs: int64 [B, S]; scored: bool [B, S], where the loss is taken."""
+    """A batch ready for the model.
+
+    inputs, targets: int64 [B, S], what each position shows and what it has to predict; scored: bool [B, S], where the
+    loss is taken.
+    """
 
     inputs: np.ndarray
+    targets: np.ndarray
     scored: np.ndarray
 
 
+def next_tokens(ids: np.ndarray) -> Masked:
+    """Causal training and evaluation: every position predicts the next; scored where that is a token or `</s>`."""
+    targets = np.full_like(ids, PAD)
+    targets[:, :-1] = ids[:, 1:]
+    return Masked(ids, targets, (targets >= NUM_SPECIAL) | (targets == EOS))
+
+
 def mask_for_training(
-    ids: np.ndarray, *, seed: int, update: int, share: float, masking: str, vocab_size: int, padding_in_loss: bool
+    ids: np.ndarray,
+    *,
+    seed: int,
+    update: int,
+    share: float,
+    masking: str,
+    vocab_size: int,
+    padding_in_loss: bool,
+    word_starts: np.ndarray | None = None,
 ) -> Masked:
     """Select each token that is not special with probability `share` and replace it by the rule `masking`.
 
     `80/10/10`: of the selected 80 % become `<mask>`, 10 % a random token, 10 % stay. `100/0/0`: all become `<mask>`.
+    `whole-word`: as 80/10/10, but the pieces of a word share the lot of its first; word_starts (bool [V]) tells pieces that
+    begin a word. A token's chance of being selected stays `share`.
     padding_in_loss adds the padding positions, unmasked, to the scored ones (a quirk of the paper).
     """
     random = generator("masks", seed, update)
     draw = random.random(ids.shape, dtype=np.float32)
+    if masking == "whole-word":
+        assert word_starts is not None
+        begins = word_starts[ids] | (ids < NUM_SPECIAL)
+        begins[:, 1:] |= ids[:, :-1] < NUM_SPECIAL
+        first = np.maximum.accumulate(np.where(begins, np.arange(ids.shape[1]), 0), axis=1)
+        draw = np.take_along_axis(draw, first, axis=1)
     selected = (draw < share) & (ids >= NUM_SPECIAL)
     if masking == "100/0/0":
         inputs = np.where(selected, MASK, ids)
@@ -73,11 +101,11 @@ def mask_for_training(
         inputs = np.where(selected & (draw < 0.8 * share), MASK, ids)
         strange = selected & (draw >= 0.9 * share)
         inputs[strange] = random.integers(NUM_SPECIAL, vocab_size, size=int(strange.sum()))
-    return Masked(inputs, selected | (ids == PAD) if padding_in_loss else selected)
+    return Masked(inputs, ids, selected | (ids == PAD) if padding_in_loss else selected)
 
 
 def mask_for_evaluation(ids: np.ndarray, *, evaluation_id: str, block: int, padding_in_loss: bool) -> Masked:
     """Masks of one block of EVALUATION_BLOCK rows: every scored token becomes `<mask>`. No seed of a run enters."""
     draw = generator("evaluation", evaluation_id, block).random(ids.shape, dtype=np.float32)
     selected = (draw < EVALUATION_SHARE) & (ids >= NUM_SPECIAL)
-    return Masked(np.where(selected, MASK, ids), selected | (ids == PAD) if padding_in_loss else selected)
+    return Masked(np.where(selected, MASK, ids), ids, selected | (ids == PAD) if padding_in_loss else selected)

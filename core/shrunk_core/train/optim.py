@@ -47,8 +47,11 @@ def learning_rate(train: TrainSpec, update: int) -> float:
     return train.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
-def make_optimizer(model: nn.Module, train: TrainSpec) -> torch.optim.AdamW:
-    """Fused AdamW; weight decay on matrices that are no embeddings, or on everything with `decay_all`."""
+def make_optimizer(model: nn.Module, train: TrainSpec, rate: torch.Tensor | None = None) -> torch.optim.AdamW:
+    """Fused AdamW; weight decay on matrices that are no embeddings, or on everything with `decay_all`.
+
+    rate: the learning rate as a tensor on a GPU, for a step that can be recorded as a CUDA graph.
+    """
     decayed, plain = [], []
     embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     for parameter in model.parameters():
@@ -57,10 +60,11 @@ def make_optimizer(model: nn.Module, train: TrainSpec) -> torch.optim.AdamW:
     groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(
         [g for g in groups if g["params"]],
-        lr=train.learning_rate,
+        lr=train.learning_rate if rate is None else rate,
         betas=(train.beta1, train.beta2),
         eps=train.adam_eps,
         fused=True,
+        capturable=rate is not None,
     )
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..language.packing import NUM_SPECIAL, PAD, PackedRows
+from ..language.packing import EOS, NUM_SPECIAL, PAD, PackedRows
 from ..model.heads import MaskedLanguageModel
-from .masking import EVALUATION_BLOCK, EVALUATION_SHARE, mask_for_evaluation
+from .masking import EVALUATION_BLOCK, EVALUATION_SHARE, Masked, mask_for_evaluation, next_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +29,19 @@ class Evaluation:
     num_sequences: int
 
 
-def unigram_log_probabilities(counts: np.ndarray, rows: PackedRows, padding_in_loss: bool) -> np.ndarray:
+def unigram_log_probabilities(
+    counts: np.ndarray, rows: PackedRows, padding_in_loss: bool, objective: str = "mlm"
+) -> np.ndarray:
     """Add-one unigram of the train split, log p [V], over what is scored: tokens that are not special.
 
-    With padding in the loss the baseline knows of padding too: each pad counts fully, each token by the masked share.
+    Causal models also predict `</s>`. With padding in the loss the baseline knows of padding too: each pad counts fully,
+    each token by the masked share.
     """
     weights = counts.astype(np.float64) + 1.0
+    ends = weights[EOS]
     weights[:NUM_SPECIAL] = 0.0
+    if objective == "clm":
+        weights[EOS] = ends
     if padding_in_loss:
         pads = len(rows) * (rows.sequence_length - 1) - rows.num_tokens
         weights *= EVALUATION_SHARE
@@ -44,12 +50,14 @@ def unigram_log_probabilities(counts: np.ndarray, rows: PackedRows, padding_in_l
         return np.log(weights / weights.sum())
 
 
-def unigram_cross_entropy(rows: PackedRows, unigram: np.ndarray, *, evaluation_id: str, padding_in_loss: bool) -> float:
+def unigram_cross_entropy(
+    rows: PackedRows, unigram: np.ndarray, *, evaluation_id: str, padding_in_loss: bool, objective: str = "mlm"
+) -> float:
     """Mean of -log p of the unigram over the tokens that `evaluate` scores, in nats; needs no model."""
     total, count = 0.0, 0
-    for ids, _, scored in _batches(rows, evaluation_id, padding_in_loss, EVALUATION_BLOCK):
-        total -= float(unigram[ids[scored]].sum())
-        count += int(scored.sum())
+    for batch in _batches(rows, evaluation_id, padding_in_loss, objective, EVALUATION_BLOCK):
+        total -= float(unigram[batch.targets[batch.scored]].sum())
+        count += int(batch.scored.sum())
     return total / count
 
 
@@ -61,30 +69,35 @@ def evaluate(
     evaluation_id: str,
     padding_in_loss: bool,
     device: torch.device,
+    objective: str = "mlm",
     batch_size: int = 128,
     leave: Callable[[], bool] = lambda: False,
 ) -> Evaluation | None:
-    """Score every row of a split with all scored tokens masked. None when `leave()` turned true between two batches."""
+    """Score every row of a split: with all scored tokens masked, or (`clm`) every next token.
+
+    None when `leave()` turned true between two batches.
+    """
     losses, baselines, counts = [], [], []
     training = model.training
     model.eval()
     try:
-        for ids, inputs, scored in _batches(rows, evaluation_id, padding_in_loss, batch_size):
+        for batch in _batches(rows, evaluation_id, padding_in_loss, objective, batch_size):
             if leave():
                 return None
-            flat = np.flatnonzero(scored)
-            targets = ids.reshape(-1)[flat]
-            real = None if not (ids == PAD).any() else torch.from_numpy(ids != PAD).to(device)
+            flat = np.flatnonzero(batch.scored)
+            targets = batch.targets.reshape(-1)[flat]
+            padded = batch.inputs == PAD
+            real = torch.from_numpy(~padded).to(device) if padded.any() else None
             token_losses = model.token_losses(
-                torch.from_numpy(inputs).to(device),
+                torch.from_numpy(batch.inputs).to(device),
                 real,
                 torch.from_numpy(flat).to(device),
                 torch.from_numpy(targets).to(device),
             )
-            row_of = flat // ids.shape[1]
-            losses.append(np.bincount(row_of, token_losses.double().cpu().numpy(), minlength=len(ids)))
-            baselines.append(np.bincount(row_of, -unigram[targets], minlength=len(ids)))
-            counts.append(np.bincount(row_of, minlength=len(ids)))
+            row_of, many = flat // batch.inputs.shape[1], len(batch.inputs)
+            losses.append(np.bincount(row_of, token_losses.double().cpu().numpy(), minlength=many))
+            baselines.append(np.bincount(row_of, -unigram[targets], minlength=many))
+            counts.append(np.bincount(row_of, minlength=many))
     finally:
         model.train(training)
     loss, baseline, count = np.concatenate(losses), np.concatenate(baselines), np.concatenate(counts)
@@ -116,12 +129,15 @@ def clustered_mean(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
 
 
 def _batches(
-    rows: PackedRows, evaluation_id: str, padding_in_loss: bool, batch_size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(ids, inputs, scored) in batches; the masks are drawn by fixed blocks, so `batch_size` does not change them."""
+    rows: PackedRows, evaluation_id: str, padding_in_loss: bool, objective: str, batch_size: int
+) -> Iterator[Masked]:
+    """The split in batches; the masks are drawn by fixed blocks, so `batch_size` does not change them."""
     for block, start in enumerate(range(0, len(rows), EVALUATION_BLOCK)):
         ids = rows.batch(np.arange(start, min(start + EVALUATION_BLOCK, len(rows))))
-        masked = mask_for_evaluation(ids, evaluation_id=evaluation_id, block=block, padding_in_loss=padding_in_loss)
+        if objective == "clm":
+            whole = next_tokens(ids)
+        else:
+            whole = mask_for_evaluation(ids, evaluation_id=evaluation_id, block=block, padding_in_loss=padding_in_loss)
         for at in range(0, len(ids), batch_size):
             part = slice(at, at + batch_size)
-            yield ids[part], masked.inputs[part], masked.scored[part]
+            yield Masked(whole.inputs[part], whole.targets[part], whole.scored[part])

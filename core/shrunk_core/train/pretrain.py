@@ -9,9 +9,10 @@ their number (so that micro-batches weigh exactly), one AdamW step. Losses stay 
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -20,19 +21,21 @@ import numpy as np
 import torch
 
 from ..config.spec import RunSpec, evaluation_id_of
-from ..cost import flops_per_sequence
+from ..config.train_spec import TrainSpec
+from ..cost import flops_per_sequence, scored_share
 from ..errors import DataError, RunError
-from ..language.packing import PAD, PackedRows
+from ..language.packing import PackedRows
 from ..model.export import write_model
 from ..model.heads import MaskedLanguageModel
 from ..model.init import initialise
-from ..record.events import CheckpointSaved, Evaluated, Event, Finished, Left, Step
+from ..record.events import CheckpointSaved, Evaluated, Event, Finished, Left, Noted, Step
 from ..record.rundir import RunDir
 from . import checkpoint
-from .masking import RowOrder, mask_for_training
-from .optim import clip_gradients, learning_rate, make_optimizer
+from .masking import Masked, RowOrder, mask_for_training, next_tokens
+from .optim import decay_updates, learning_rate
 from .perplexity import Evaluation, evaluate, unigram_cross_entropy, unigram_log_probabilities
-from .runtime import Requests, Runtime
+from .runtime import Requests, Runtime, out_of_memory
+from .update import Updater
 
 BLOCK_SECONDS = 0.5
 """Losses are read from the device and reported this often."""
@@ -58,6 +61,8 @@ class Language:
     test: PackedRows | None
     unigram_counts: np.ndarray
     tokenizer: Path
+    word_starts: np.ndarray | None = None
+    """bool [V], tokens that begin a word; needed for whole-word masks only."""
 
 
 class Trainer:
@@ -76,15 +81,17 @@ class Trainer:
         self.model = MaskedLanguageModel(spec.model)
         initialise(self.model, spec.train.init, spec.seed)
         self.model.to(runtime.device).train()
-        self.optimizer = make_optimizer(self.model, spec.train)
+        padded = bool((language.train.lengths < spec.train.sequence_length - 1).any())
+        self.updater = Updater(spec, self.model, runtime, padded=padded)
         self.progress = checkpoint.Progress()
         self._order = RowOrder(len(language.train), spec.seed)
-        self._unigram = unigram_log_probabilities(language.unigram_counts, language.train, spec.train.padding_in_loss)
-        self._flops = flops_per_sequence(spec.model, spec.train.sequence_length, "paper", spec.train.mask_share)
+        self._unigram = unigram_log_probabilities(
+            language.unigram_counts, language.train, spec.train.padding_in_loss, spec.train.objective
+        )
+        self._flops = flops_per_sequence(spec.model, spec.train.sequence_length, "paper", scored_share(spec.train))
         self._saved = 0
         self._unreported: list[tuple[int, torch.Tensor, float, torch.Tensor]] = []
         self._reported = self._evaluation_started = time.monotonic()
-        self._dropout = spec.model.dropout > 0 or spec.model.attention_dropout > 0
 
     def unigram_loss(self) -> float:
         """Cross-entropy of the train split's unigram on the masked validation tokens, in nats."""
@@ -93,6 +100,7 @@ class Trainer:
             self._unigram,
             evaluation_id=self.spec.evaluation_id,
             padding_in_loss=self.spec.train.padding_in_loss,
+            objective=self.spec.train.objective,
         )
 
     def restore(self) -> bool:
@@ -102,8 +110,8 @@ class Trainer:
             return False
         self.progress, state = found
         self._saved = self.progress.update
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.updater.load(state)
+        self.updater.micro_batch = self.progress.micro_batch or self.updater.micro_batch
         return True
 
     def events(self) -> Iterator[Event]:
@@ -111,41 +119,79 @@ class Trainer:
         train = self.spec.train
         evaluate_every = train.evaluate_every or max(1, train.updates // 10)
         checkpoint_every = train.checkpoint_every or evaluate_every
+        points = tuple(max(1, round(share * train.updates)) for share in train.decay_points)
         while True:
-            update = self.progress.update
-            if (
-                update
-                and self.progress.evaluated < update
-                and (update % evaluate_every == 0 or update == train.updates)
-            ):
+            update, done = self.progress.update, self._done()
+            if update and self.progress.evaluated < update and (update % evaluate_every == 0 or done):
                 result = self._evaluate(self.language.validation, self.spec.evaluation_id)
                 if result is None:
                     yield from self._leave()
                     return
                 yield self._evaluated("validation", self.spec.evaluation_id, update, result)
-                self.progress = replace(self.progress, evaluated=update, last_loss=result.loss)
-                if self.progress.best_loss is None or result.loss < self.progress.best_loss:
-                    self.progress = replace(self.progress, best_update=update, best_loss=result.loss)
+                self._take_note(result.loss)
                 yield from self._save()
             elif update > self._saved and update % checkpoint_every == 0:
                 yield from self._save()
-            if update == train.updates:
+            if done:
                 break
-            if not self._step(update + 1):
+            if train.patience and self.progress.waited >= train.patience:
+                yield Noted(
+                    attempt=self.attempt,
+                    update=update,
+                    message=f"stopped early: {train.patience} evaluations without a validation loss lower by more than "
+                    f"{train.patience_gain:g} nats",
+                )
+                break
+            for point in points[self.progress.decayed :]:
+                if update < point - decay_updates(replace(train, updates=point)):
+                    break
+                yield from self._decay(point)
+                if self.requests.reason():
+                    yield from self._leave()
+                    return
+            if not (yield from self._step(update + 1)):
                 yield from self._report()
                 yield from self._leave()
                 return
             self.progress = replace(self.progress, update=update + 1)
             boundary = (update + 1) % evaluate_every == 0 or (update + 1) % checkpoint_every == 0
-            if boundary or update + 1 == train.updates or time.monotonic() - self._reported >= BLOCK_SECONDS:
+            if boundary or self._done() or time.monotonic() - self._reported >= BLOCK_SECONDS:
                 yield from self._report()
         yield from self._finish()
 
-    def _step(self, update: int) -> bool:
-        """One update; False, with nothing changed, when somebody asks the worker to leave before it is done."""
+    def _done(self) -> bool:
+        train = self.spec.train
+        if not train.minutes:
+            return self.progress.update >= train.updates
+        return self.progress.update > 0 and self._seconds() >= 60 * train.minutes
+
+    def _seconds(self) -> float:
+        """Time spent in updates, those that are not reported yet included."""
+        return self.progress.seconds + (time.monotonic() - self._reported if self._unreported else 0.0)
+
+    def _take_note(self, loss: float) -> None:
+        """Keep what an evaluation means for the best checkpoint and for patience."""
+        progress, train = self.progress, self.spec.train
+        fell = progress.best_loss is None or loss < progress.best_loss - train.patience_gain
+        self.progress = replace(
+            progress, evaluated=progress.update, last_loss=loss, waited=0 if fell else progress.waited + 1
+        )
+        if progress.best_loss is None or loss < progress.best_loss:
+            self.progress = replace(self.progress, best_update=progress.update, best_loss=loss)
+
+    def _rate(self, update: int, train: TrainSpec) -> float:
+        """The schedule; under a budget of minutes as if the updates were spread over them as they have been so far."""
+        if train.minutes:
+            share = min(1.0, self._seconds() / (60 * train.minutes))
+            update = 1 + round(share * (train.updates - 1))
+        return learning_rate(train, update)
+
+    def _batch(self, update: int) -> Masked:
         train = self.spec.train
         ids = self.language.train.batch(self._order.rows(update, train.batch_size))
-        masked = mask_for_training(
+        if train.objective == "clm":
+            return next_tokens(ids)
+        return mask_for_training(
             ids,
             seed=self.spec.seed,
             update=update,
@@ -153,39 +199,64 @@ class Trainer:
             masking=train.masking,
             vocab_size=self.spec.model.vocab_size,
             padding_in_loss=train.padding_in_loss,
+            word_starts=self.language.word_starts,
         )
-        scored = max(1, int(masked.scored.sum()))
-        if self._dropout:
-            torch.manual_seed(self.spec.seed * 1_000_003 + update)
-        total = torch.zeros((), device=self.runtime.device)
-        for start in range(0, len(ids), self.runtime.micro_batch):
-            if self.requests.reason():
-                self.optimizer.zero_grad(set_to_none=True)
-                return False
-            part = slice(start, start + self.runtime.micro_batch)
-            loss = self._loss_sum(ids[part], masked.inputs[part], masked.scored[part]) / scored
-            loss.backward()
-            total += loss.detach()
-        rate = learning_rate(train, update)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        norm = clip_gradients(self.model, train.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self._unreported.append((update, total, rate, norm))
+
+    def _step(self, update: int, train: TrainSpec | None = None) -> Generator[Event, None, bool]:
+        """One update; False, with nothing changed, when somebody asks the worker to leave before it is done.
+
+        Out of memory halves the micro-batch and does the update again: the effective batch stays.
+        """
+        rate = self._rate(update, train or self.spec.train)
+        batch = self._batch(update)
+        while True:
+            try:
+                result = self.updater.run(update, batch, rate, lambda: bool(self.requests.reason()))
+            except (RuntimeError, MemoryError) as problem:
+                if not out_of_memory(problem):
+                    raise
+                before = self.updater.micro_batch
+                if not self.updater.halve():
+                    raise
+            else:
+                break
+            self.progress = replace(self.progress, micro_batch=self.updater.micro_batch)
+            yield Noted(
+                attempt=self.attempt,
+                update=update,
+                message=f"out of memory with {before} sequences at once; goes on with {self.updater.micro_batch}, "
+                f"accumulated to the same {self.spec.train.batch_size}",
+            )
+        if result is None:
+            return False
+        if train is None:
+            self._unreported.append((update, result[0], rate, result[1]))
         return True
 
-    def _loss_sum(self, ids: np.ndarray, inputs: np.ndarray, scored: np.ndarray) -> torch.Tensor:
-        device = self.runtime.device
-        flat = np.flatnonzero(scored)
-        real = torch.from_numpy(ids != PAD).to(device, non_blocking=True) if (ids == PAD).any() else None
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.spec.train.precision == "bf16"):
-            return self.model.loss_sum(
-                torch.from_numpy(inputs).to(device, non_blocking=True),
-                real,
-                torch.from_numpy(flat).to(device, non_blocking=True),
-                torch.from_numpy(ids.reshape(-1)[flat]).to(device, non_blocking=True),
-            )
+    def _decay(self, point: int) -> Iterator[Event]:
+        """A decayed point of a `wsd` run: a copy goes on to `point` as if that were the budget, is scored and kept as
+        `decayed/update-<n>`; then the run stands where it stood. Left half-way it is begun again on resume.
+        """
+        yield from self._report()
+        train = replace(self.spec.train, updates=point)
+        state = copy.deepcopy(self.updater.state())
+        whole = True
+        for update in range(self.progress.update + 1, point + 1):
+            if not (yield from self._step(update, train)):
+                whole = False
+                break
+        result = self._evaluate(self.language.validation, self.spec.evaluation_id) if whole else None
+        if result is not None:
+            yield self._evaluated("decayed", self.spec.evaluation_id, point, result)
+            notes = {"run_id": self.spec.run_id, "update": point, "validation_loss": result.loss}
+            folder = self.run.path / "decayed" / checkpoint.folder_of(self.run.checkpoints, point).name
+            folder.parent.mkdir(exist_ok=True)
+            write_model(folder, self.spec.model, self.model.state_dict(), self.language.tokenizer, notes)
+        self.updater.load(state)
+        self._reported = time.monotonic()  # a branch is no training time of the run
+        if result is not None:
+            self.progress = replace(self.progress, decayed=self.progress.decayed + 1)
+            yield from self._save()
 
     def _report(self) -> Iterator[Event]:
         """Read the losses of the updates since the last report. NonFinite names the first that is no number."""
@@ -210,7 +281,10 @@ class Trainer:
                 grad_norm=norm,
                 tokens_per_second=round(speed, 1),
             )
-            if not (math.isfinite(loss) and math.isfinite(norm)):
+            skipped = (
+                self.spec.train.precision == "fp16"
+            )  # a scaled gradient overflowed: the scaler left this update out
+            if not (math.isfinite(loss) and (math.isfinite(norm) or skipped)):
                 raise NonFinite(
                     f"update {update}: loss {loss}, gradient norm {norm} at learning rate {rate:.3g}. The checkpoint of "
                     f"update {max(checkpoint.saved_updates(self.run.checkpoints), default=0)} is good. Try a lower "
@@ -226,6 +300,7 @@ class Trainer:
             evaluation_id=evaluation_id,
             padding_in_loss=self.spec.train.padding_in_loss,
             device=self.runtime.device,
+            objective=self.spec.train.objective,
             leave=lambda: bool(self.requests.reason()),
         )
 
@@ -250,8 +325,7 @@ class Trainer:
         """Durable order: all events so far, then the checkpoint by rename, then the event that names it."""
         yield Barrier()
         update = self.progress.update
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        size = checkpoint.save(self.run.checkpoints, self.progress, state)
+        size = checkpoint.save(self.run.checkpoints, self.progress, self.updater.state())
         self._saved = update
         yield CheckpointSaved(
             attempt=self.attempt,

@@ -24,6 +24,8 @@ class Runtime:
     device: torch.device
     threads: int
     micro_batch: int
+    execution: str = "eager"
+    """`eager`, `graph` (CUDA graphs) or `compiled` (torch.compile)."""
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -37,6 +39,16 @@ def pick_device(wanted: str) -> torch.device:
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise ConfigError(f'device = "{wanted}": torch {torch.__version__} sees {torch.cuda.device_count()} GPUs here')
     return device
+
+
+def choose_execution(precision: str, device: torch.device) -> str:
+    """How a new run computes. On a GPU a recorded graph, except with loss scaling, which decides at every step."""
+    return "graph" if device.type == "cuda" and precision != "fp16" else "eager"
+
+
+def out_of_memory(problem: BaseException) -> bool:
+    """True for a device or a machine that has no memory left for a tensor."""
+    return isinstance(problem, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(problem)
 
 
 def device_name(device: torch.device) -> str:
