@@ -119,9 +119,10 @@ def _recipe(
         raise ConfigError(
             "name the text: --source FILE (or folder, glob, embedded:kjv, hub:OWNER/NAME), or --grid FILE"
         )
-    filtered = {"filter": "none"} if vocabulary == "none" else {"vocabulary": vocabulary}
     tokenizer = TokenizerSpec(kind=kind.value, vocab_size=vocab_size) if vocab_size else None
-    return CorpusSpec(sources=tuple(source), **filtered), tokenizer
+    if vocabulary == "none":
+        return CorpusSpec(sources=tuple(source), filter="none"), tokenizer
+    return CorpusSpec(sources=tuple(source), vocabulary=vocabulary), tokenizer
 
 
 def _move(home: Path, fingerprint: str, target: Path) -> None:

@@ -68,7 +68,6 @@ def find_corpus(lab: Path, name: str | None) -> dict[str, Any]:
 def follow(events: Iterable[Event], lab: Path | None = None) -> list[Event]:
     """Show progress on stderr; what was built comes back, and goes to the lab's journal."""
     built: list[Event] = []
-    journal = None
     with ProgressLine() as line:
         for event in events:
             if isinstance(event, CorpusProgress):
@@ -76,8 +75,9 @@ def follow(events: Iterable[Event], lab: Path | None = None) -> list[Event]:
                 continue
             built.append(event)
             if lab is not None:
-                journal = journal or open_journal(lab)
+                journal = open_journal(lab)
                 journal.append(event)
+                journal.close()
     return built
 
 

@@ -28,6 +28,9 @@ _BREAK = "\0"
 """Stands for a blank line among the surfaces of a document; no sentence goes across it."""
 
 _BLANK_LINES = re.compile(r"\n[ \t\r\f\v]*\n\s*")
+EXAMPLES = 10
+"""Units of a batch that are told of as examples, evenly spread, at most."""
+
 _UNKNOWN = 1 << 32
 """Counted words and unknown words of a surface in one number, so that one sum gives both."""
 
@@ -235,7 +238,7 @@ class Filter:
             counted_out_of_vocabulary=int(unknown.sum()),
         )
         examples = np.flatnonzero(strange)
-        examples = examples[[len(examples) // 3, 2 * len(examples) // 3]] if len(examples) > 2 else examples
+        examples = examples[:: len(examples) // EXAMPLES + 1]
         dropped = scan.joined(starts[examples], stops[examples]).to_pylist()
         return Kept(units, words[kept], per_document, counts, self._unknown_in(scan, of_surface), dropped)
 
