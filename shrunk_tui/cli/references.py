@@ -78,6 +78,7 @@ def keep(
         raise ConfigError(
             f"--evaluation-id {evaluation_id}: no run of this lab is of it. There are: {', '.join(known)}"
         )
+    removed = ReferenceRemoved(reference=called)  # older than what replaces it: the views go by time
     head = ReferenceImported(
         reference=called,
         source=str(curves.source),
@@ -90,7 +91,7 @@ def keep(
     )
     journal = open_journal(lab)
     if taken:
-        journal.append(ReferenceRemoved(reference=called))
+        journal.append(removed)
     journal.append(*(_event(called, run) for run in curves.runs), head)
     journal.sync()
     journal.close()

@@ -30,7 +30,7 @@ DEBOUNCE = 1.5
 """Seconds of quiet after news before the law is fitted again; a grid that finishes run after run is fitted at least
 every `PATIENCE` seconds."""
 PATIENCE = 8.0
-_NEWS = ("finished", "reference-imported", "reference-removed", "cell-finished")
+_NEWS = ("reference-imported", "reference-removed", "cell-finished")
 
 
 class ScalingPane(Pane):
@@ -92,6 +92,8 @@ class ScalingPane(Pane):
         self._waiting_since = 0.0
         self._front = False
         self._stale = True
+        self._finished: frozenset[str] | None = None
+        """Runs that take part in what is shown; None before the first look at the lab."""
 
     # ------------------------------------------------------------------ life
 
@@ -121,8 +123,15 @@ class ScalingPane(Pane):
         """Fit again once it is quiet, when a run finished or a curve grew that takes part."""
         growing = self.choice.points != "final" or self.choice.view == "frontier"
         kinds = {event.kind for _, event in look.events}
-        if look.removed or kinds & set(_NEWS) or (growing and "evaluated" in kinds):
+        finished = self._finished_now()
+        if self._finished is None:  # the first look: what is there is being fitted already
+            self._finished = finished
+        if finished != self._finished or kinds & set(_NEWS) or (growing and "evaluated" in kinds):
+            self._finished = finished
             self._later(DEBOUNCE)
+
+    def _finished_now(self) -> frozenset[str]:
+        return frozenset(run_id for run_id, row in self.session.rows.items() if row.status.status == "finished")
 
     def set_arguments(self, **arguments: Any) -> None:
         """grid, or where: the runs to show; view: one of the views."""

@@ -13,7 +13,7 @@ from shrunk_core.config.spec import ModelSpec
 from shrunk_core.cost import num_params
 from shrunk_core.model.export import TOKENIZER_FILES, from_hugging_face, hf_config, model_type, write_model
 from shrunk_core.model.heads import MaskedLanguageModel
-from shrunk_core.model.init import initialise
+from shrunk_core.model.init import initialise, sinusoids
 
 SHAPES = list(itertools.product(("none", "full", "projected"), ("post", "pre")))
 
@@ -124,3 +124,25 @@ def test_initial_weights_follow_the_seed() -> None:
     assert first.encoder.reduce_norm is not None
     assert torch.all(first.encoder.reduce_norm.weight == 0.01)
     assert torch.all(first.encoder.embeddings.norm.weight == 1.0)
+
+
+def test_sinusoidal_positions_turn_by_one_rotation_a_step() -> None:
+    table = sinusoids(130, 64).double()
+    assert table.square().mean().item() == pytest.approx(1 / 64, rel=1e-6)  # as large as the tokens of `scaled`
+    similarity = table @ table.T
+    for shift in (1, 2, 7):  # how alike two positions are depends on their distance alone
+        diagonal = similarity.diagonal(shift)
+        assert torch.allclose(diagonal, diagonal[0].expand_as(diagonal), atol=1e-5)
+    assert similarity[40].argsort(descending=True)[:3].sort().values.tolist() == [39, 40, 41]
+    assert sinusoids(5, 7).shape == (5, 7)
+
+
+def test_the_start_of_a_run_is_the_one_that_was_named() -> None:
+    shape = spec("projected", "pre")
+    built = MaskedLanguageModel(shape)
+    initialise(built, "sinusoidal", 0)
+    expected = sinusoids(shape.max_positions, shape.embedding_size)
+    assert torch.equal(built.encoder.embeddings.position.weight, expected)
+    other = MaskedLanguageModel(shape)
+    initialise(other, "scaled", 0)
+    assert torch.equal(built.encoder.embeddings.token.weight, other.encoder.embeddings.token.weight)

@@ -85,9 +85,10 @@ class TrainSpec:
     decay_all: bool = setting(False, "Decay biases, norms and embeddings too (the paper), not matrices only.")
     clip_norm: float = setting(1.0, "Largest gradient norm; 0 means no clipping.", low=0.0)
     init: str = setting(
-        "bert",
-        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `paper`: Xavier normal, other vectors .01.",
-        choices=("bert", "scaled", "paper"),
+        "sinusoidal",
+        "`bert`: normal .02; `scaled`: normal 1/sqrt(fan-in) for matrices; `sinusoidal`: the same with positions that start "
+        "as sinusoids, which leaves the unigram plateau soonest; `paper`: Xavier normal, other vectors .01.",
+        choices=("bert", "scaled", "sinusoidal", "paper"),
     )
     precision: str = setting(
         "auto",

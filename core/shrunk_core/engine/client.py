@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def start_supervisor(desk: Desk) -> subprocess.Popen[bytes]:
     """Start the lab's supervisor in a session of its own: it outlives this process and its terminal."""
     desk.private.mkdir(parents=True, exist_ok=True)
     with open(desk.log, "ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", SUPERVISOR, str(desk.lab)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -98,3 +99,6 @@ def start_supervisor(desk: Desk) -> subprocess.Popen[bytes]:
             start_new_session=True,
             env={k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")},
         )
+    # a screen lives on for hours: somebody has to wait for the supervisor's end, or it stays behind as a zombie
+    threading.Thread(target=process.wait, name="supervisor-end", daemon=True).start()
+    return process

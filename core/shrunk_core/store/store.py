@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,7 +185,8 @@ class Store:
         """Let go of the published copy. The store may be used again; it opens what it needs."""
         with self._guard:
             if self._reader is not None:
-                self._reader.close()
+                with suppress(duckdb.Error):  # a thread that still asks keeps it open until its answer
+                    self._reader.close()
             self._reader = self._reading = None
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
@@ -201,7 +202,8 @@ class Store:
             if self._reader is None or copy != self._reading:
                 reader = self._open_reader(copy)
                 if self._reader is not None:
-                    self._reader.close()
+                    with suppress(duckdb.Error):  # a thread that still asks keeps it open until its answer
+                        self._reader.close()
                 self._reader, self._reading = reader, publish.current(self.lab)
             return self._reader.cursor()
 

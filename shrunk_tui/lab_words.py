@@ -1,0 +1,83 @@
+"""What the System screen says of a lab in words: its supervisor, the end of its log, its alerts. For threads."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from shrunk_core.engine.desk import Desk
+from shrunk_core.record.eventlog import read_new
+from shrunk_core.record.journal import journal_files
+
+from .format import duration
+
+MOST_ALERTS = 200
+
+
+def supervisor_line(lab: Path) -> str:
+    """Who serves the lab, or that nobody does and what that means."""
+    desk = Desk(lab)
+    try:
+        owner = json.loads(desk.owner.read_text())
+    except (OSError, ValueError):
+        owner = None
+    if owner is not None and (desk.serving() or time.time() - owner.get("heartbeat", 0) < 60):
+        age = duration(max(0.0, time.time() - owner.get("started_at", time.time())))
+        return f"Supervisor: serving on {owner.get('host', '?')}, pid {owner.get('pid', '?')}, for {age}"
+    return "Supervisor: none. It starts by itself when a grid is started, and leaves when nothing is left to train."
+
+
+def tail(path: Path, num_bytes: int) -> str:
+    """The last whole lines of a text file; nothing when it is not there."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, 2)
+            start = max(0, file.tell() - num_bytes)
+            file.seek(start)
+            data = file.read()
+    except OSError:
+        return ""
+    if start:
+        data = data[data.find(b"\n") + 1 :]
+    return data.decode("utf-8", errors="replace").rstrip()
+
+
+class AlertBook:
+    """The alerts of a lab's journals; every look reads new bytes only."""
+
+    def __init__(self, lab: Path) -> None:
+        self.lab = lab
+        self._offsets: dict[Path, int] = {}
+        self._found: list[dict[str, Any]] = []
+        self._ended: dict[tuple[str, str], float] = {}
+
+    def lines(self) -> list[str]:
+        """Newest first: when, how grave, about which run, what, and whether it is over."""
+        for path in journal_files(self.lab):
+            lines, self._offsets[path] = read_new(path, self._offsets.get(path, 0))
+            for line in lines:
+                if b'"kind":"alert' in line:
+                    self._take(line)
+        self._found.sort(key=lambda event: -event["logged_at"])
+        return [self._line(event) for event in self._found[:MOST_ALERTS]]
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+            key, at = (event["alert"], event.get("run_id", "")), event["logged_at"]
+        except (ValueError, KeyError):  # torn, or of another version; `shrunk doctor` names it
+            return
+        if event["kind"] == "alert":
+            self._found.append(event)
+        else:
+            self._ended[key] = max(self._ended.get(key, 0.0), at)
+
+    def _line(self, event: dict[str, Any]) -> str:
+        at, run_id = event["logged_at"], event.get("run_id", "")
+        over = " (over)" if self._ended.get((event["alert"], run_id), 0.0) >= at else ""
+        about = f" {run_id}" if run_id else ""
+        when = f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M}"
+        return f"{when} {event.get('severity', '')}{about}: {event.get('message', '')}{over}"
