@@ -111,7 +111,9 @@ class _Ranks:
         units, words = np.cumsum(self._units), np.cumsum(self._words)
         size = self._outside - 1
         points = np.unique(np.geomspace(min(100, size), size, CURVE_POINTS).astype(int))
-        return [(int(n), units[n] / max(1, units[-1]), words[n] / max(1, words[-1])) for n in points]
+        return [
+            (int(n), float(units[n]) / max(1, int(units[-1])), float(words[n]) / max(1, int(words[-1]))) for n in points
+        ]
 
 
 def _largest(values: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:

@@ -98,7 +98,7 @@ def pieces(tokenizer: Tokenizer, word: str) -> list[str]:
 def read_word_parts(path: Path | None = None) -> dict[str, list[str]]:
     """Words with their parts: a word, then its parts, a line; `#` begins a remark. Without a path the built-in list."""
     if path is None:
-        text = importlib.resources.files(__package__).joinpath("word_parts.txt").read_text(encoding="utf-8")
+        text = importlib.resources.files("shrunk_core.language").joinpath("word_parts.txt").read_text(encoding="utf-8")
     else:
         try:
             text = path.read_text(encoding="utf-8")
