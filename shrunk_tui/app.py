@@ -18,7 +18,7 @@ from .palette import ShrunkCommands
 from .screens.help import HelpScreen
 from .screens.pane import Pane
 from .screens.tabs import BY_NAME, TABS
-from .session import LabLost, LabNews, LabSession
+from .session import LabNews, LabSession, LabTrouble
 from .themes import DARK, THEMES
 from .widgets.banner import Banner
 from .widgets.key_bar import KeyBar
@@ -29,7 +29,7 @@ class ShrunkApp(App[None]):
     """The UI on one lab. Quitting never touches what trains."""
 
     TITLE = "shrunk"
-    CSS_PATH = "shrunk.tcss"
+    CSS_PATH = Path(__file__).with_name("shrunk.tcss")
     COMMANDS = App.COMMANDS | {ShrunkCommands}
     BINDINGS = [
         *(Binding(t.key, f"go('{t.name}')", f"Go to {t.title}", show=False) for t in TABS),
@@ -38,15 +38,16 @@ class ShrunkApp(App[None]):
         Binding("question_mark,f1", "help", "Help"),
         Binding("ctrl+p", "command_palette", "Palette"),
         Binding("ctrl+t", "next_theme", "Light or dark", show=False),
+        Binding("exclamation_mark", "serve", "Start a supervisor", show=False),
         Binding("q,ctrl+q", "quit", "Quit"),
     ]
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, session: LabSession, start: str = "") -> None:
-        """start: the tab to begin with; empty: where the lab was left."""
+    def __init__(self, session: LabSession, start: str = "", note: str = "") -> None:
+        """start: the tab to begin with; empty: where the lab was left. note: stands at the right of the tabs."""
         super().__init__()
         self.session = session
-        self._start = start
+        self._start, self._note = start, note or ("READ-ONLY" if session.read_only else "")
         self._waiting: dict[str, Look] = {}
         """News for panes that are in the back."""
         for theme in THEMES:
@@ -55,7 +56,7 @@ class ShrunkApp(App[None]):
     # ------------------------------------------------------------------ shell
 
     def compose(self) -> ComposeResult:
-        yield TabBar(self.session.lab.name, "READ-ONLY" if self.session.read_only else "")
+        yield TabBar(self.session.lab.name, self._note)
         yield Banner()
         yield ContentSwitcher(id="panes")
         yield KeyBar()
@@ -118,8 +119,8 @@ class ShrunkApp(App[None]):
         look = self._waiting.pop(pane.id or "", None)
         if new and self.session.looked:
             look = Look(changed=frozenset(self.session.rows))
-        if look:
-            pane.lab_changed(look)
+        if look or (new and self.session.looked):
+            pane.lab_changed(look or EMPTY_LOOK)
 
     # ------------------------------------------------------------------ news
 
@@ -135,10 +136,11 @@ class ShrunkApp(App[None]):
             elif pane.id:
                 self._waiting[pane.id] = self._waiting.get(pane.id, EMPTY_LOOK).merged(look)
 
-    @on(LabLost)
-    def _lost(self, news: LabLost) -> None:
-        text = f"{news.problem}. What is on the screen is what was there before; it goes on when the folder is back."
-        self.query_one(Banner).say("lab", text if news.problem else "")
+    @on(LabTrouble)
+    def _trouble(self, news: LabTrouble) -> None:
+        banner = self.query_one(Banner)
+        for cause in {*banner.words, *news.words}:
+            banner.say(cause, news.words.get(cause, ""))
 
     # ------------------------------------------------------------------ actions
 
@@ -160,6 +162,29 @@ class ShrunkApp(App[None]):
     def action_next_theme(self) -> None:
         self.theme = THEMES[(self.theme == DARK.name)].name
 
+    def action_serve(self) -> None:
+        """Start the lab's supervisor where none serves: queued runs go on."""
+        if self.session.read_only:
+            self.notify("Read-only: cannot start a supervisor.", severity="warning")
+            return
+
+        def serve() -> bool:
+            from shrunk_core.engine.client import start_supervisor
+            from shrunk_core.engine.desk import Desk
+
+            desk = Desk(self.session.lab)
+            if desk.serving():
+                return False
+            start_supervisor(desk)
+            return True
+
+        self.session.work(
+            self,
+            serve,
+            then=lambda made: self.notify("A supervisor is starting." if made else "A supervisor serves already."),
+            group="serve",
+        )
+
     async def action_quit(self) -> None:
         self.exit(message=farewell(self.session))
 
@@ -171,7 +196,7 @@ def farewell(session: LabSession) -> str | None:
     """What goes on without us, in words; None when nothing does."""
     count = Counter(row.status.status for row in session.rows.values())
     busy = [f"{count[s]} {s}" for s in ("running", "queued") if count[s]]
-    if not busy:
+    if not busy or session.stage:
         return None
     return (
         f"Training goes on: {', '.join(busy)}. `shrunk` looks again, `shrunk status` tells, `shrunk stop GRID` stops."
@@ -188,4 +213,6 @@ def wants_ascii(asked: bool) -> bool:
 
 def open_ui(lab: Path, *, read_only: bool = False, ascii_only: bool = False, start: str = "") -> None:
     """Run the UI on a lab until the user quits. For terminals."""
+    for name in ("COLUMNS", "LINES"):  # exported by some shells; they would hide every later size of the terminal
+        os.environ.pop(name, None)
     ShrunkApp(LabSession(lab, read_only=read_only, ascii_only=wants_ascii(ascii_only)), start).run()

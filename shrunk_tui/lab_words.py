@@ -27,7 +27,7 @@ def supervisor_line(lab: Path) -> str:
     if owner is not None and (desk.serving() or time.time() - owner.get("heartbeat", 0) < 60):
         age = duration(max(0.0, time.time() - owner.get("started_at", time.time())))
         return f"Supervisor: serving on {owner.get('host', '?')}, pid {owner.get('pid', '?')}, for {age}"
-    return "Supervisor: none. It starts by itself when a grid is started, and leaves when nothing is left to train."
+    return "Supervisor: none; it starts by itself with a grid, and leaves when all is done"
 
 
 def tail(path: Path, num_bytes: int) -> str:

@@ -30,7 +30,7 @@ class Look:
     x: str = "update"
     log_x: bool = False
     log_y: bool = False
-    smoothing: int = 0
+    smoothing: int = 21
     bands: str = ""
 
 
@@ -57,7 +57,7 @@ def overlay(curves: CurveStore, runs: Sequence[Drawn], look: Look) -> Scene:
         baselines |= _baseline(evaluations)
     kind = "training loss" if look.what == "train" else "validation loss"
     title = f"{kind}, nats, by {AXIS_TITLES[look.x]}"
-    if look.smoothing > 1:
+    if look.smoothing > 1 and look.what == "train":
         title += f", mean of {look.smoothing}"
     if look.bands:
         lines = banded(lines, runs, look.bands)
@@ -70,6 +70,7 @@ def overlay(curves: CurveStore, runs: Sequence[Drawn], look: Look) -> Scene:
         rules=rules,
         log_x=look.log_x,
         log_y=look.log_y,
+        clip=look.what == "train",
         smoothing=look.smoothing if look.what == "train" else 0,
         empty="no evaluation yet: w shows the training loss" if look.what == "validation" else "no update yet",
     )

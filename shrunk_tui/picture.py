@@ -22,6 +22,8 @@ MARKS = 40  # colours and signs repeat together after so many numbers
 
 MOST_LEGEND_LINES = 3
 MARKS_A_LINE = 3
+KEPT = 0.95
+"""Share of all columns of all lines that a clipped scene shows whole."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +50,9 @@ class Line:
 class Scene:
     """What to draw, without a size. zoom: ends of x, then of y, in drawn scale (log10 when log); None shows all.
 
-    cursor: place of the crosshair in drawn x; its values stand in the legend. rules: level lines with their names.
+    clip: let the highest few percent go out at the top, so that a run's first updates do not flatten the rest; a note in
+    the corner says so. cursor: place of the crosshair in drawn x; its values stand in the legend. rules: level lines
+    with their names.
     """
 
     title: str = ""
@@ -57,6 +61,7 @@ class Scene:
     log_x: bool = False
     log_y: bool = False
     smoothing: int = 0
+    clip: bool = False
     zoom_x: tuple[float, float] | None = None
     zoom_y: tuple[float, float] | None = None
     cursor: float | None = None
@@ -121,10 +126,10 @@ def compose(scene: Scene, width: int, height: int, cache: Cache | None = None) -
     """Draw a scene on `width` x `height` cells: title, plot with axes, legend with values."""
     cache = cache if cache is not None else Cache()
     canvas = _Canvas(width, height)
-    canvas.write(0, 0, scene.title, TITLE)
     lines = [_smooth(line, scene.smoothing, cache) for line in scene.lines if len(line.x)]
     extent = extent_of(scene)
     if extent is None or width < 16 or height < 5:
+        canvas.write(0, 0, scene.title, TITLE)
         canvas.write(max(0, (width - len(scene.empty)) // 2), height // 2, scene.empty, AXIS)
         return Picture(codes=canvas.codes, styles=canvas.styles, window=None)
     left, right = scene.zoom_x or extent
@@ -135,11 +140,16 @@ def compose(scene: Scene, width: int, height: int, cache: Cache | None = None) -
     fine, tall = (columns, rows) if scene.ascii else (2 * columns, 4 * rows)
     collapsed = [_collapsed(line, scene, left, right, fine, cache) for line in lines]
     cache.sweep()
-    window = Window(left=left, right=right, **_heights(scene, collapsed))
+    bottom, top, cut = _heights(scene, collapsed)
+    window = Window(left=left, right=right, bottom=bottom, top=top)
+    canvas.write(0, 0, scene.title, TITLE)
     _axes(canvas, scene, window, gutter, columns, rows)
     _rules(canvas, scene, window, gutter, columns, rows, names=False)
     _curves(canvas, scene, lines, collapsed, window, gutter, columns, rows, tall)
     _rules(canvas, scene, window, gutter, columns, rows, names=True)
+    if cut:
+        note = f"{1 - KEPT:.0%} above "
+        canvas.write(gutter + 1 + columns - len(note), 1, note, RULE)
     if scene.cursor is not None:
         _cursor(canvas, scene, window, gutter, columns, rows)
     for i, row in enumerate(legend):
@@ -201,16 +211,22 @@ def _collapsed(
     return main, band
 
 
-def _heights(scene: Scene, collapsed: list[tuple[Spans, Spans | None]]) -> dict[str, float]:
-    """Bottom and top of the window: as zoomed, else what is in view and a little air."""
+def _heights(scene: Scene, collapsed: list[tuple[Spans, Spans | None]]) -> tuple[float, float, bool]:
+    """Bottom and top of the window, as zoomed, else what is in view and a little air; and whether the top was cut."""
     if scene.zoom_y is not None:
-        return {"bottom": scene.zoom_y[0], "top": scene.zoom_y[1]}
+        return *scene.zoom_y, False
     lows = [s.low for pair in collapsed for s in pair if s is not None]
     highs = [s.high for pair in collapsed for s in pair if s is not None]
     low = min((float(np.nanmin(v)) for v in lows if np.isfinite(v).any()), default=0.0)
     high = max((float(np.nanmax(v)) for v in highs if np.isfinite(v).any()), default=1.0)
+    cut = False
+    if scene.clip and len(highs):
+        every = np.concatenate(highs)
+        kept = float(np.nanquantile(every, KEPT)) if np.isfinite(every).any() else high
+        if high - kept > 0.25 * (high - low):
+            high, cut = kept, True
     pad = (high - low) * 0.04 or abs(high) * 0.05 or 1.0
-    return {"bottom": low - pad, "top": high + pad}
+    return low - pad, high + pad, cut
 
 
 def _axes(canvas: _Canvas, scene: Scene, window: Window, gutter: int, columns: int, rows: int) -> None:
@@ -225,7 +241,7 @@ def _axes(canvas: _Canvas, scene: Scene, window: Window, gutter: int, columns: i
         if 0 <= row < rows:
             canvas.write(max(0, gutter - len(label)), 1 + row, label[-gutter:], AXIS)
             canvas.write(gutter, 1 + row, tick, AXIS)
-    places, labels = ticks(window.left, window.right, scene.log_x, max(3, columns // 9))
+    places, labels = ticks(window.left, window.right, scene.log_x, max(4, columns // 9))
     free = 0
     for place, label in zip(places, labels, strict=True):
         column = round((place - window.left) / (window.right - window.left) * (columns - 1))

@@ -58,6 +58,7 @@ def run_scenes(curves: CurveStore, run_id: str, look: RunLook) -> dict[str, Scen
             log_x=look.log_x,
             log_y=look.log_y and name != "tokens_per_second",
             smoothing=look.smoothing,
+            clip=name in ("loss", "grad_norm"),
             empty="no update yet",
         )
     return out

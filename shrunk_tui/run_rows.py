@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .run_filter import Test
-from .watcher import Row
+if TYPE_CHECKING:  # importing the engine takes longer than the first frame may
+    from .run_filter import Test
+    from .watcher import Row
 
 
 @dataclass(frozen=True, kw_only=True)

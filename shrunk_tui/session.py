@@ -23,13 +23,14 @@ if TYPE_CHECKING:  # imported in threads, so that the first frame waits for none
 
     from .curves import CurveStore
     from .look import Look
-    from .watcher import Row, Watcher
+    from .watcher import Row
 
 T = TypeVar("T")
 
 FASTEST, SLOWEST = 0.25, 5.0
 """Seconds between two looks at the logs, at the most and at the least; the pace adapts between them."""
 REMOTE_FASTEST = 0.5
+TROUBLE_SECONDS = 4.0
 IDLE_FASTEST = 1.0
 """Pace of looking while nothing changes."""
 
@@ -44,6 +45,7 @@ class LabSession:
     grids          grid name -> `GridSubmitted`
     looked         True once the first look is done: before it, an empty `rows` says nothing
     state          `ViewState`: `state.get("sql.query", "")`, `state.set("sql.query", text)`; saved by itself
+    stage          True: this is a replay
     marks          `MarkBook`: the number of a run, from which its colour and sign follow on every screen
     curves()       `CurveStore` of the logs' curves. For threads (`work`), as it reads files
     ascii          True: draw with ASCII signs only
@@ -54,9 +56,10 @@ class LabSession:
     News about the lab come to `Pane.lab_changed`, on the UI thread, already merged.
     """
 
-    def __init__(self, lab: Path, *, read_only: bool = False, ascii_only: bool = False) -> None:
-        self.lab, self.read_only, self.ascii = lab, read_only, ascii_only
-        self.state = ViewState(state_file(lab, read_only))
+    def __init__(self, lab: Path, *, read_only: bool = False, ascii_only: bool = False, stage: bool = False) -> None:
+        """stage: a lab made for a replay, which nobody comes back to: its view is not kept, its index is written."""
+        self.lab, self.read_only, self.ascii, self.stage = lab, read_only, ascii_only, stage
+        self.state = ViewState(None if stage else state_file(lab, read_only))
         self.rows: Mapping[str, Row] = {}
         self.grids: Mapping[str, Any] = {}
         self.looked = False
@@ -112,7 +115,8 @@ class LabSession:
 
         with self._guard:
             if self._store is None:
-                self._store = open_store(self.lab)
+                looking = self.read_only and not self.stage
+                self._store = looking_store(self.lab) if looking else open_store(self.lab)
             return self._store
 
     def curves(self) -> CurveStore:
@@ -131,20 +135,26 @@ class LabSession:
         threading.Thread(target=self._follow, args=(receiver,), name="lab-watcher", daemon=True).start()
 
     def _follow(self, receiver: MessagePump) -> None:
+        from .troubles import troubles
         from .watcher import Watcher
 
-        watcher = self._watcher(Watcher)
-        lost = ""
+        watcher = Watcher(self.lab)
+        said: dict[str, str] = {}
+        asked_at = 0.0
         while not self._closed:
             began = time.monotonic()
             try:
                 look = watcher.look()
-                problem = ""
+                words = {k: v for k, v in said.items() if k != "lab"}
             except OSError as error:
-                look, problem = None, f"{self.lab}: {error.strerror or 'the folder is gone'}"
-            if problem != lost:
-                lost = problem
-                receiver.post_message(LabLost(problem))
+                look = None
+                words = {"lab": f"{self.lab}: {error.strerror or error}. What is shown is what was there before; it goes "
+                         "on when the folder is back."}  # fmt: skip
+            if look is not None and began - asked_at > TROUBLE_SECONDS and not self.stage:
+                words, asked_at = troubles(self.lab, watcher), began
+            if words != said:
+                said = words
+                receiver.post_message(LabTrouble(words))
             if look is not None and (look or not self.looked):
                 with self._guard:
                     self.rows, self.grids, self.looked = watcher.rows, dict(watcher.grids), True
@@ -156,9 +166,6 @@ class LabSession:
             spent = time.monotonic() - began
             self._wake.wait(max(pause, 3 * spent))  # looking takes at most a quarter of one core
             self._wake.clear()
-
-    def _watcher(self, kind: type[Watcher]) -> Watcher:
-        return kind(self.lab)
 
     def take_news(self) -> Look | None:
         """What happened since the last call, merged; None when a message came for nothing."""
@@ -192,11 +199,22 @@ class LabNews(Message):
     bubble = False
 
 
-class LabLost(Message):
-    """The lab cannot be read (`problem` says why), or it can be read again (empty)."""
+class LabTrouble(Message):
+    """What is wrong with the lab as a whole, by cause; empty when all is well again."""
 
     bubble = False
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, words: Mapping[str, str]) -> None:
         super().__init__()
-        self.problem = problem
+        self.words = words
+
+
+def looking_store(lab: Path) -> Store:
+    """A store that reads what is published and never writes into the lab."""
+    from shrunk_core.store.store import RefreshReport, Store
+
+    class LookingStore(Store):
+        def _refresh(self, *, force: bool, anew: bool) -> RefreshReport:
+            return RefreshReport(busy=True, lines=0, published=False, pending=0.0, problems=(), seconds=0.0)
+
+    return LookingStore(lab)

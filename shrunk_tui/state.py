@@ -15,8 +15,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from shrunk_core.record.rundir import write_atomically
-
 
 def state_file(lab: Path, read_only: bool) -> Path:
     """`.shrunk/ui-<user>.json` in the lab; of a lab that is only looked at, a file in the user's own state folder."""
@@ -63,6 +61,8 @@ class ViewState:
         text = json.dumps(self._values, sort_keys=True)
         if self.path is None or text == self._saved:
             return
+        from shrunk_core.record.rundir import write_atomically
+
         with contextlib.suppress(OSError):
             write_atomically(self.path, text)
             self._saved = text

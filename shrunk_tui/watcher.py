@@ -17,6 +17,7 @@ from shrunk_core.engine.standing import Standing, Watch, fold
 from shrunk_core.errors import RunError
 from shrunk_core.record.eventlog import read_new
 from shrunk_core.record.events import (
+    RUN_EVENTS,
     Evaluated,
     Event,
     GridSubmitted,
@@ -32,6 +33,11 @@ TAIL_BYTES = 32_768
 """First stretch that is read from a log's end; doubled until it holds what decides the run's standing."""
 
 DECIDING = (b'"kind":"started"', b'"kind":"resumed"', b'"kind":"left"', b'"kind":"finished"', b'"kind":"failed"')
+MEASURING = (b'"kind":"step"', b'"kind":"started"', b'"kind":"resumed"')
+"""Events that say how many updates are done."""
+LAST_OF = tuple(f'"kind":"{cls.kind}"'.encode() for cls in RUN_EVENTS if cls is not Evaluated)
+HEAD_BYTES = 24
+"""The kind stands within so many bytes of a line's beginning."""
 ALIVE_SECONDS = 2.0
 """How often it is asked whether the workers of running runs still live."""
 RESCAN_SECONDS = 5.0
@@ -66,6 +72,8 @@ class Watcher:
         self.rows: dict[str, Row] = {}
         self.watch = Watch(lab, set())
         """Reads the journals; the runs' logs are read here and folded into its standings."""
+        self.unreadable: dict[str, str] = {}
+        """Runs whose spec cannot be read, and why."""
         self._specs: dict[str, SpecFile] = {}
         self._offsets: dict[Path, int] = {}
         self._runs_stamp = 0
@@ -105,9 +113,12 @@ class Watcher:
             return set()
         there = {p.name for p in folder.iterdir() if (p / "spec.json").exists()} if stamp else set()
         for name in sorted(there - self._specs.keys()):
-            with contextlib.suppress(RunError):  # broken, or of a newer version: `shrunk doctor` names it
+            try:
                 self._specs[name] = read_spec(RunDir(folder / name))
+                self.unreadable.pop(name, None)
                 dirty.add(name)
+            except RunError as problem:
+                self.unreadable[name] = str(problem)
         removed = self._specs.keys() - there
         for name in removed:
             self._specs.pop(name)
@@ -169,8 +180,8 @@ def decoded(lines: list[bytes]) -> Iterator[Event]:
 def last_words(path: Path, standing: Standing) -> tuple[Standing, int]:
     """A run's standing from the end of its log, and the offset after the last whole line.
 
-    Only as much is read as decides: the last event that starts or ends an attempt, the last step, the last
-    validation loss after it (or any before, which is looked for in the same stretch).
+    Only as much is read as decides: back to the last event that starts or ends an attempt and to one that says how many
+    updates are done. Of each kind the last event is folded, in the order of the log.
     """
     try:
         size = path.stat().st_size
@@ -184,36 +195,42 @@ def last_words(path: Path, standing: Standing) -> tuple[Standing, int]:
             data = file.read(size - start)
             if start:
                 data = data[data.find(b"\n") + 1 :]
-            end = data.rfind(b"\n") + 1
-            if start == 0 or any(kind in data for kind in DECIDING):
+            if start == 0 or (any(kind in data for kind in DECIDING) and any(kind in data for kind in MEASURING)):
                 break
-            length *= 4
-    lines = data[:end].split(b"\n")
-    steps = [i for i, line in enumerate(lines) if b'"kind":"step"' in line[:24]]
-    keep = set(steps[-1:])
-    chosen = [line for i, line in enumerate(lines) if line and (i in keep or b'"kind":"step"' not in line[:24])]
-    for event in decoded(chosen):
-        standing = fold(standing, event)
-    if standing.evaluated is None:
-        standing = replace(standing, evaluated=_last_evaluated(path, size))
-    return standing, start_of_tail(size, data, end)
+            length *= 8
+    end = data.rfind(b"\n") + 1
+    found = [_last_line(data, end, kind) for kind in LAST_OF]
+    for _, line in sorted(item for item in found if item is not None):
+        for event in decoded([line]):
+            standing = fold(standing, event)
+    if (evaluated := _last_validation(data, end) or _last_validation(*_further(path, size))) is not None:
+        standing = replace(standing, evaluated=evaluated)
+    return standing, size - (len(data) - end)
 
 
-def start_of_tail(size: int, data: bytes, end: int) -> int:
-    """Byte offset after the last whole line of a file of `size` bytes that ends in `data`."""
-    return size - (len(data) - end)
-
-
-def _last_evaluated(path: Path, size: int) -> Evaluated | None:
-    """The last validation loss of a log whose tail held none, looked for in one stretch further back."""
-    with open(path, "rb") as file:
-        file.seek(max(0, size - 64 * TAIL_BYTES))
-        data = file.read()
-    at = len(data)
-    while (at := data.rfind(b'"kind":"evaluated"', 0, at)) >= 0:
+def _last_line(data: bytes, end: int, kind: bytes) -> tuple[int, bytes] | None:
+    """The last whole line of a kind before `end`, with its place."""
+    at = end
+    while (at := data.rfind(kind, 0, at)) >= 0:
         start = data.rfind(b"\n", 0, at) + 1
-        stop = data.find(b"\n", at)
-        for event in decoded([data[start : stop if stop >= 0 else len(data)]]):
+        if at - start < HEAD_BYTES:
+            return start, data[start : data.find(b"\n", at)]
+    return None
+
+
+def _last_validation(data: bytes, end: int) -> Evaluated | None:
+    """The last evaluation on the validation split before `end`."""
+    while (found := _last_line(data, end, b'"kind":"evaluated"')) is not None:
+        end = found[0]
+        for event in decoded([found[1]]):
             if isinstance(event, Evaluated) and event.split == "validation":
                 return event
     return None
+
+
+def _further(path: Path, size: int) -> tuple[bytes, int]:
+    """A longer stretch of a log's end, for a validation loss that lies further back, and where its last line ends."""
+    with open(path, "rb") as file:
+        file.seek(max(0, size - 64 * TAIL_BYTES))
+        data = file.read()
+    return data, data.rfind(b"\n") + 1

@@ -67,7 +67,7 @@ def parse(words: list[str]) -> None:
         if "--help" not in words and len(words) > 1:
             load(words[0]).make_context(words[0], words[1:])
     else:
-        assert set(words) <= {"--help", "--version"}, words
+        assert set(words) <= {"--help", "--version", "--read-only", "--ascii"}, words
 
 
 # ---------------------------------------------------------------- sample grids

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stop": ("runs:stop", "Stop runs or grids, each with a checkpoint."),
     "show": ("runs:show", "One run: settings, results, where its files are."),
     "logs": ("runs:logs", "A run's events and its worker's output."),
+    "replay": ("replay:replay", "Play a finished grid's logs through the screens again."),
     "plot": ("plot:plot", "Loss curves, or loss against FLOPs, tokens or parameters, in the terminal."),
     "corpus": ("corpus:app", "Reduced languages: build, look at, list."),
     "vocabulary": ("vocabulary:app", "Word lists: show, how much of a text they cover, compare."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -27,9 +28,7 @@ GRID = Path(__file__).with_name("demo.toml")
 
 def demo(
     folder: Annotated[Path, typer.Option("--dir", help="Folder of the demo's lab.")] = Path("demo"),
-    no_tui: Annotated[
-        bool, typer.Option("--no-tui", help="Plain commands only; the demo does not open the terminal UI.")
-    ] = False,
+    no_tui: Annotated[bool, typer.Option("--no-tui", help="Do not offer the terminal UI at the end.")] = False,
 ) -> None:
     """Shrink a language, train a grid of tiny models on it, plot loss against FLOPs: a few minutes on two cores.
 
@@ -52,13 +51,24 @@ def demo(
         say(f"\n{duration(time.monotonic() - began)}. Next:")
         for line in (
             f"  cd {folder}",
+            "  shrunk                                   the terminal UI: the runs, their curves, SQL",
             "  shrunk plot --x updates                  the learning curves",
             "  shrunk sql 'select name, num_params, best_loss, unigram_loss from runs order by best_loss'",
             "  shrunk show RUN                          one run with all its settings",
             f"  cp {GRID} my.toml    edit it, then: shrunk plan my.toml && shrunk run my.toml",
         ):
             say(line)
+    if not no_tui and outcome.how == "done" and sys.stdin.isatty() and sys.stdout.isatty():
+        offer(lab)
     finish(planned, outcome)
+
+
+def offer(lab: Path) -> None:
+    """Ask whether to look at the results in the terminal UI; the answer is yes for enter alone."""
+    if typer.confirm("\nOpen the terminal UI on this lab?", default=True, err=True):
+        from ..app import open_ui
+
+        open_ui(lab)
 
 
 def report(lab: Path, planned: RunPlan) -> None:

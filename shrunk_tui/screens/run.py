@@ -63,7 +63,7 @@ previous and next run of the grid. Tab goes into a chart: crosshair, zoom and pa
     RunPane #run-panels { height: 1; padding: 0 1; }
     RunPane #run-scroll { height: 1fr; border: round $panel; padding: 0 1; }
     RunPane #run-scroll:focus { border: round $primary; }
-    RunPane #run-text { width: auto; height: auto; }
+    RunPane #run-text { width: 1fr; height: auto; }
     RunPane.-empty #run-body { display: none; }
     """
 

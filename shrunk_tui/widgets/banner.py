@@ -9,7 +9,7 @@ class Banner(Static):
     """Hidden while there is nothing to say. Several causes may speak; each is named, so that it can take its word back."""
 
     DEFAULT_CSS = """
-    Banner { dock: top; height: auto; max-height: 4; width: 1fr; padding: 0 1; background: $warning-muted;
+    Banner { height: auto; max-height: 4; width: 1fr; padding: 0 1; background: $warning-muted;
              color: $text-warning; text-style: bold; display: none; }
     Banner.-shown { display: block; }
     """

@@ -10,7 +10,7 @@ from textual.events import Click, Resize
 from textual.strip import Strip
 from textual.widget import Widget
 
-MOST_LINES = 2
+MOST_LINES = 3
 NAMES = {
     "question_mark": "?", "ctrl+p": "^p", "ctrl+q": "^q", "ctrl+c": "^c", "space": "space", "escape": "esc",
     "enter": "enter", "slash": "/", "full_stop": ".", "comma": ",", "plus": "+", "minus": "-", "left_square_bracket": "[",
@@ -23,7 +23,7 @@ class KeyBar(Widget):
     """Bindings of the focused widget and its ancestors that are to be shown; a click does what the key does."""
 
     DEFAULT_CSS = """
-    KeyBar { dock: bottom; height: auto; width: 1fr; background: $panel; color: $foreground; }
+    KeyBar { height: auto; width: 1fr; background: $panel; color: $foreground; }
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class KeyBar(Widget):
             lines[-1].append((at, key, text, action))
             at += length
         was, self._lines = len(self._lines), lines
-        self.styles.height = max(1, min(len(lines), MOST_LINES + (width < 70)))
+        self.styles.height = max(1, min(len(lines), MOST_LINES))
         self.refresh(layout=was != len(lines))
 
     def render_line(self, y: int) -> Strip:

@@ -126,12 +126,11 @@ class LiveChart(Widget, can_focus=True):
             self.refresh()
         else:
             changed = (before.codes != picture.codes) | (before.styles != picture.styles)
-            left, top = self.gutter.left, self.gutter.top
             for y in changed.any(axis=1).nonzero()[0].tolist():
                 columns = changed[y].nonzero()[0]
                 self._strips.pop(y, None)
                 first, last = int(columns[0]), int(columns[-1])
-                self.refresh(Region(left + first, top + y, last - first + 1, 1))
+                self.refresh(Region(first, y, last - first + 1, 1))
         if self._again:
             self._again = False
             self._draw()

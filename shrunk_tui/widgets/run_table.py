@@ -99,7 +99,7 @@ class RunTable(ScrollView, can_focus=True):
         for y in range(self.size.height):
             content = self._content(y, top)
             if self._shown.get(y) != content:
-                self.refresh(Region(self.gutter.left, self.gutter.top + y, self.size.width, 1))
+                self.refresh(Region(0, y, self.size.width, 1))
 
     def _content(self, y: int, top: int) -> tuple[Any, ...]:
         """What decides the look of a screen line."""

@@ -18,7 +18,7 @@ class TabBar(Widget):
     """One line. The tab in front is reversed and bracketed, so that it shows without colours too."""
 
     DEFAULT_CSS = """
-    TabBar { dock: top; height: 1; width: 1fr; background: $panel; color: $foreground; }
+    TabBar { height: 1; width: 1fr; background: $panel; color: $foreground; }
     """
 
     class Chosen(Message):

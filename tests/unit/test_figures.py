@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +81,12 @@ def test_ladders_and_bare_points() -> None:
     made = ladder_chart(rows, "flops", "perplexity")
     assert made.series[0].label == "num_layers" and list(made.series[0].y) == [20.0, 15.0]
     assert [one.label for one in points_chart(POINTS, "flops", "loss").series] == ["H 32", "H 64"]
+
+
+def test_one_module_uses_matplotlib_and_only_when_a_figure_is_saved() -> None:
+    root = Path(__file__).parents[2]
+    modules = (root / "shrunk_tui").rglob("*.py")
+    found = [p.name for p in modules if re.search(r"^\s*(import|from) matplotlib", p.read_text(), re.MULTILINE)]
+    assert found == ["figures.py"]
+    code = "import sys, shrunk_tui.figures; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)

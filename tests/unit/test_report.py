@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
 from scaling_lab import scaling_lab
+from shrunk_core.config.lab import init_lab
+from shrunk_core.cost import costs
 from shrunk_core.errors import ConfigError, FitError
+from shrunk_core.record.rundir import write_spec
 from shrunk_core.store.store import open_store
+from store_lab import evaluated, finished, spec, started, step, write
 from typer.testing import CliRunner
 
 from shrunk_tui.charts import Chart, Series
@@ -89,3 +95,30 @@ def test_the_frontier_view_is_the_lower_envelope(grid: Path) -> None:
         (f, y) for f, y in sorted(every) if all(y < other for g, other in every if g < f or (g == f and other < y))
     ]
     assert [(f, y) for f, y in front] == wanted
+
+
+def test_isoflops_of_a_lab(tmp_path: Path) -> None:
+    """Three budgets, five sizes each, losses by a Chinchilla law: the best N and D grow with about its exponents."""
+    lab = init_lab(tmp_path / "lab")
+    for budget in (1e11, 4e11, 1.6e12):
+        for hidden in (16, 32, 64, 128, 256):
+            one = spec(
+                0, hidden_size=hidden, embedding_size=32, num_heads=2, intermediate_size=4 * hidden, num_layers=2
+            )
+            per_update = costs(one.model, one.train)["flops_paper"] * one.train.batch_size
+            updates = round(budget / per_update)
+            one = dataclasses.replace(one, train=dataclasses.replace(one.train, updates=updates))
+            cost = costs(one.model, one.train)
+            tokens = updates * one.train.batch_size * one.train.sequence_length
+            point = dataclasses.replace(
+                evaluated(updates, 1.8 + 80 / cost["num_params"] ** 0.35 + 40 / tokens**0.35),
+                tokens=tokens, flops=updates * per_update, evaluation_id=one.evaluation_id,
+            )  # fmt: skip
+            run = write_spec(lab, one, name=f"{budget:g} H{hidden}", grid="iso", costs=cost)
+            write(run.events_file, started(), step(updates), point, finished(updates))
+    rows = json.loads(ask("frontier", "--method", "isoflop", "--lab", str(lab), "--format", "json"))
+    assert len(rows) == 3 and all(row["points"] == 5 and not row["warning"] for row in rows)
+    assert [row["n_opt"] for row in rows] == sorted(row["n_opt"] for row in rows)
+    assert 0.3 < rows[0]["n_exponent"] < 0.7 and rows[0]["counting"] == "paper"
+    found = json.loads(ask("fit", "chinchilla", "--lab", str(lab), "--bootstrap", "0", "--starts", "60"))
+    assert found["params"]["alpha"] == pytest.approx(0.35, rel=0.05)

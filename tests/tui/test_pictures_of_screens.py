@@ -1,0 +1,37 @@
+"""Pictures of Runs at three sizes and in ASCII over logs that never change, and what must be readable on them.
+
+After a deliberate change: pytest tests/tui/test_pictures_of_screens.py --snapshot-update, and look at what changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from shrunk_tui.app import ShrunkApp
+from shrunk_tui.session import LabSession
+
+from .stage import fill, screen_text, settle, until
+
+SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("ascii_only", [False, True], ids=["braille", "ascii"])
+def test_runs(lab: Path, size: str, ascii_only: bool, snap_compare) -> None:
+    fill(lab)
+    app = ShrunkApp(LabSession(lab, ascii_only=ascii_only, stage=True), "runs")
+
+    async def ready(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "validation loss" in screen_text(app), 20)
+        await settle(pilot)
+        text = screen_text(app)
+        for word in ("H32", "H256", "progress", "validation loss, nats", "unigram", "Help", "Quit"):
+            assert word in text, word
+        if ascii_only:
+            chart = app.query_one("#runs-chart").picture  # type: ignore[attr-defined]
+            assert chart.codes.max() < 128
+
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=ready)
