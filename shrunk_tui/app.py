@@ -82,9 +82,11 @@ class ShrunkApp(App[None]):
 
     @property
     def pane(self) -> Pane | None:
-        """The pane in front."""
-        current = self.query_one("#panes", ContentSwitcher).current
-        return self.query_one(f"#{current}", Pane) if current else None
+        """The pane in front; None before the first one is there and after the last one has gone."""
+        for switcher in self.query("#panes").results(ContentSwitcher):
+            if switcher.current:
+                return next(iter(switcher.query(f"#{switcher.current}").results(Pane)), None)
+        return None
 
     def go(self, name: str, **arguments: Any) -> None:
         """Bring a tab to the front, making its pane if need be, and hand it `arguments` (see `Pane.set_arguments`)."""

@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 from shrunk_core.config.grid import load_grid
 from shrunk_core.config.lab import find_lab
-from shrunk_core.engine.client import submit
+from shrunk_core.engine.client import AUTO, submit
 from shrunk_core.engine.plan import RunPlan, make_plan
+from shrunk_core.errors import ConfigError
 
-from ..format import count, duration, flops, size
+from ..format import count, duration, size
+from ..format import flops as show_flops
 from .follow import Followed, Outcome, follow
 from .output import Counting, CountingOption, Format, FormatOption, LabOption, print_rows, say
 
@@ -48,12 +50,12 @@ def print_plan(planned: RunPlan, counting: str, how: Format) -> None:
     rows = [r.row(counting) for r in planned.runs]
     columns = [c for c in PLAN_TABLE if c != "problem" or any(r["problem"] for r in rows)]
     shown = {"memory_bytes": size, "seconds": duration, "num_params": count, "embedding_params": count,
-             "flops_total": flops, "tokens": count, "status": lambda s: s or "new"}  # fmt: skip
+             "flops_total": show_flops, "tokens": count, "status": lambda s: s or "new"}  # fmt: skip
     print_rows(rows, PLAN_COLUMNS, how, shown, columns)
     todo = [r for r in rows if r["status"] != "finished" and not r["problem"]]
     say(
         f"{len(rows)} runs, {len(rows) - len(todo)} finished or impossible; to train: "
-        f"{flops(sum(r['flops_total'] for r in todo))} FLOPs ({counting}), "
+        f"{show_flops(sum(r['flops_total'] for r in todo))} FLOPs ({counting}), "
         f"about {duration(sum(r['seconds'] for r in todo))} of one core (estimated)"
     )
     if planned.repeated:
@@ -63,8 +65,11 @@ def print_plan(planned: RunPlan, counting: str, how: Format) -> None:
 def run(
     grid: GridArgument,
     lab: LabOption = None,
-    slots: Annotated[int, typer.Option(min=0, help="Runs at once; 0: as shrunk.toml says.")] = 0,
+    slots: Annotated[str, typer.Option(help="Runs at once, or auto: as many as the machine takes well.")] = "",
     detach: Annotated[bool, typer.Option("--detach", help="Hand the grid over and return; training goes on.")] = False,
+    order: Annotated[str, typer.Option(help="longest, shortest, breadth or grid; else as shrunk.toml says.")] = "",
+    hours: Annotated[float, typer.Option(min=0, help="Stop the grid cleanly after so many hours; 0: never.")] = 0.0,
+    flops: Annotated[float, typer.Option(min=0, help="... after so many FLOPs of its runs (paper); 0: never.")] = 0.0,
 ) -> None:
     """Train what is missing of a grid and follow it to its end. Finished runs are found, not trained again.
 
@@ -73,7 +78,7 @@ def run(
     """
     folder = find_lab(lab)
     planned = make_plan(folder, load_grid(grid))
-    reply = submit(folder, planned, slots)
+    reply = submit(folder, planned, _slots(slots), order=order, hours=hours, flops=flops)
     found = len(reply["run_ids"]) - len(reply["queued"])
     say(
         f"{planned.grid.name}: {len(reply['queued'])} runs to train on {reply['slots']} slots, {found} finished or under way"
@@ -82,6 +87,15 @@ def run(
         say("detached: `shrunk attach` follows, `shrunk status` tells where it stands")
         return
     finish(planned, follow_plan(folder, planned))
+
+
+def _slots(text: str) -> int:
+    """What --slots asks for: a number, `AUTO`, or 0 for nothing. ConfigError for anything else."""
+    if text == "auto":
+        return AUTO
+    if text and not (text.isdigit() and 0 < int(text) <= 1024):
+        raise ConfigError(f"--slots {text}: write a number from 1 to 1024, or auto")
+    return int(text or 0)
 
 
 def follow_plan(folder: Path, planned: RunPlan) -> Outcome:

@@ -86,6 +86,9 @@ def status(
     columns = [c for c in STATUS_COLUMNS if c != "reason" or any(r["reason"] for r in rows)]
     print_rows(rows, STATUS_COLUMNS, how,
                {"loss": lambda v: number(v, 5), "tokens_per_second": count, "seconds_left": duration}, columns)  # fmt: skip
+    for alert in watch.open_alerts()[-8:]:
+        if alert.severity != "info":
+            say(f"{alert.severity}: {alert.alert} {alert.run_id or alert.grid}: {alert.message}")
     say(
         "a supervisor serves this lab" if Desk(folder).serving() else "no supervisor runs; `shrunk run GRID` starts one"
     )
@@ -122,10 +125,10 @@ def stop(
 
     folder = find_lab(lab)
     chosen = {s.run_id: s for s in choose(folder, runs)}
-    stopped = stop_runs(folder, list(chosen))
-    for run_id in stopped:
+    reply = stop_runs(folder, list(chosen))
+    for run_id in reply.done:
         print(f"stopping {run_id} {chosen[run_id].name}")
-    if not stopped:
+    if not reply.done:
         say("none of them is queued or running")
 
 

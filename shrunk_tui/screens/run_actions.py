@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from shrunk_core.errors import RunError
 from textual.binding import Binding
 from textual.content import Content
 
@@ -75,11 +76,15 @@ class RunActions:
         def act() -> Any:
             from shrunk_core.engine import client
 
-            return getattr(client, action)(self.session.lab, list(run_ids))
+            request = getattr(client, action, None)
+            if request is None:
+                raise RunError(f"the engine of this version cannot {action} runs")
+            return request(self.session.lab, list(run_ids))
 
         def said(reply: Any) -> str:
-            words = [f"{doing} {self._named(reply.done)}"] if reply.done else []
-            words += [f"{self.session.rows[r].spec.name}: {why}" for r, why in list(reply.left.items())[:3]
+            done, left = getattr(reply, "done", reply), getattr(reply, "left", {})
+            words = [f"{doing} {self._named(done)}"] if done else []
+            words += [f"{self.session.rows[r].spec.name}: {why}" for r, why in list(left.items())[:3]
                       if r in self.session.rows]  # fmt: skip
             return ". ".join(words) or "Nothing changed."
 
@@ -163,18 +168,26 @@ class RunActions:
             self._do(export_csv, self.session, run_ids, said=lambda paths: "Written: " + ", ".join(map(str, paths)))
 
 
+def _notebook() -> Any:
+    """The engine's tags, notes and deletions. RunError where this version has none."""
+    try:
+        return importlib.import_module("shrunk_core.engine.notebook")
+    except ModuleNotFoundError:
+        raise RunError("the engine of this version keeps no tags and notes") from None
+
+
 def write_tags(lab: Path, run_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> None:
-    notebook = importlib.import_module("shrunk_core.engine.notebook")
+    notebook = _notebook()
     notebook.tag(lab, run_ids, add=add, remove=remove)
 
 
 def write_note(lab: Path, run_id: str, text: str) -> None:
-    notebook = importlib.import_module("shrunk_core.engine.notebook")
+    notebook = _notebook()
     notebook.note(lab, run_id, text)
 
 
 def delete_runs(lab: Path, run_ids: Sequence[str]) -> int:
-    notebook = importlib.import_module("shrunk_core.engine.notebook")
+    notebook = _notebook()
     return notebook.delete(lab, run_ids)
 
 

@@ -38,6 +38,7 @@ Every run of the lab, grouped by grid, and the loss curves of the grid under the
 drawn, and actions (pause, stop, tag ...) are for all of them; without marks an action is for the run under the cursor.
 
 Filter (/): hidden_size>=64 and status:running, words, globs (width*), #tag, -status:failed, grid:"width by depth".
+Archived runs are listed when the filter names them: archived=1.
 Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, 0 shows all; wheel and drag do the same."""
     BINDINGS = [
         Binding("enter", "open", "Open"),
@@ -153,6 +154,8 @@ Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, 0 sh
             word = str(problem)
             self._test = getattr(self, "_test", lambda values: True)
         rows = [(self.session.rows[i], v) for i, v in self.values.items() if i in self.session.rows]
+        if "archived" not in text:  # out of the way until somebody asks: archived=1
+            rows = [(row, values) for row, values in rows if not values["archived"]]
         places = {g: {r: n for n, r in enumerate(e.run_ids)} for g, e in self.session.grids.items()}
         order = Order(column=state.get("runs.sort", ""), descending=state.get("runs.descending", False))
         lines = listed(rows, places, self._test, order, state.get("runs.grouped", True))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import ComposeResult
+from textual.dom import DOMNode
 from textual.events import Click, Resize
 from textual.strip import Strip
 from textual.widget import Widget
@@ -19,6 +22,16 @@ NAMES = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Key:
+    """One key as it stands in the bar, what it does, and the widget or app whose action that is."""
+
+    key: str
+    text: str
+    action: str
+    node: DOMNode
+
+
 class KeyBar(Widget):
     """Bindings of the focused widget and its ancestors that are to be shown; a click does what the key does."""
 
@@ -28,8 +41,8 @@ class KeyBar(Widget):
 
     def __init__(self) -> None:
         super().__init__(id="key-bar")
-        self._keys: list[tuple[str, str, str]] = []
-        self._lines: list[list[tuple[int, str, str, str]]] = [[]]
+        self._keys: list[Key] = []
+        self._lines: list[list[tuple[int, Key]]] = [[]]
 
     def compose(self) -> ComposeResult:
         return []
@@ -43,10 +56,11 @@ class KeyBar(Widget):
         if not self.is_attached:
             return
         keys, seen = [], set()
-        for _, binding, enabled, _tip in self.screen.active_bindings.values():
+        for node, binding, enabled, _tip in self.screen.active_bindings.values():
             if binding.show and enabled and binding.action not in seen:
                 seen.add(binding.action)
-                keys.append((shown_key(binding.key_display or binding.key), binding.description, binding.action))
+                key = shown_key(binding.key_display or binding.key)
+                keys.append(Key(key=key, text=binding.description, action=binding.action, node=node))
         if keys != self._keys:
             self._keys = keys
             self._fold(self.size.width or self.app.size.width)
@@ -55,14 +69,14 @@ class KeyBar(Widget):
         self._fold(event.size.width)
 
     def _fold(self, width: int) -> None:
-        lines: list[list[tuple[int, str, str, str]]] = [[]]
+        lines: list[list[tuple[int, Key]]] = [[]]
         at = 0
-        for key, text, action in self._keys:
-            length = cell_len(key) + cell_len(text) + 3
+        for key in self._keys:
+            length = cell_len(key.key) + cell_len(key.text) + 3
             if at and at + length - 1 > width:
                 lines.append([])
                 at = 0
-            lines[-1].append((at, key, text, action))
+            lines[-1].append((at, key))
             at += length
         was, self._lines = len(self._lines), lines
         self.styles.height = max(1, min(len(lines), MOST_LINES))
@@ -72,15 +86,19 @@ class KeyBar(Widget):
         base = self.rich_style
         segments: list[Segment] = []
         if y < len(self._lines):
-            for _, key, text, _action in self._lines[y]:
-                segments += [Segment(key, base + Style(bold=True)), Segment(f" {text}  ", base + Style(dim=True))]
+            for _, key in self._lines[y]:
+                segments += [
+                    Segment(key.key, base + Style(bold=True)),
+                    Segment(f" {key.text}  ", base + Style(dim=True)),
+                ]
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     async def on_click(self, event: Click) -> None:
         if event.y < len(self._lines):
-            for start, key, text, action in self._lines[event.y]:
-                if start <= event.x < start + cell_len(key) + cell_len(text) + 1:
-                    await self.app.run_action(action, self.screen.focused or self.screen)
+            for start, key in self._lines[event.y]:
+                if start <= event.x < start + cell_len(key.key) + cell_len(key.text) + 1:
+                    await self.app.run_action(key.action, key.node)
+                    return
 
 
 def shown_key(key: str) -> str:

@@ -6,9 +6,11 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from shrunk_core.record.events import Failed, GridSubmitted
 from store_lab import T0, born, evaluated, finished, started, step, write
+from textual.app import App
 from textual.pilot import Pilot
 
 from shrunk_tui.app import ShrunkApp
@@ -58,7 +60,7 @@ def play(lab: Path, story: Callable[[ShrunkApp, Pilot[None]], Awaitable[None]], 
     asyncio.run(body())
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 40.0) -> None:
     """Wait until something holds."""
     for _ in range(int(seconds / 0.02)):
         if condition():
@@ -67,7 +69,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
     raise AssertionError("waited in vain")
 
 
-async def settle(pilot: Pilot[None]) -> None:
+async def settle(pilot: Pilot[Any]) -> None:
     """Wait until nothing is under way: no thread at work, no message waiting."""
     app = pilot.app
     for _ in range(400):
@@ -86,7 +88,7 @@ def listed(app: ShrunkApp) -> list[str]:
     return [line.row.spec.name for line in table(app).lines if line.row is not None]
 
 
-def screen_text(app: ShrunkApp) -> str:
+def screen_text(app: App[Any]) -> str:
     """What stands on the screen, as text."""
     return "\n".join("".join(s.text for s in line) for line in app.screen._compositor.render_strips())
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from shrunk_core.errors import ConfigError
 from store_lab import born, evaluated, finished, started, step, write
+from typer.testing import CliRunner
 
 from shrunk_tui.app import ShrunkApp
+from shrunk_tui.cli.app import app as command_line
 from shrunk_tui.screens.help import HelpScreen
 from shrunk_tui.screens.tabs import TABS
 from shrunk_tui.session import LabSession
+from shrunk_tui.state import ViewState
+from shrunk_tui.welcome import WelcomeApp
+from shrunk_tui.widgets.key_bar import KeyBar
+
+from .stage import screen_text, settle, until
 
 
 def app_of(lab: Path, start: str = "", **options: bool) -> ShrunkApp:
@@ -57,3 +65,80 @@ def test_help_names_the_headless_twin(lab: Path) -> None:
             assert not isinstance(app.screen, HelpScreen)
 
     asyncio.run(story())
+
+
+def test_palette_finds_actions_and_runs_by_name(lab: Path) -> None:
+    run = born(lab, name="small")
+    write(run.events_file, started(), step(50), evaluated(50), finished(50))
+
+    async def story() -> None:
+        app = app_of(lab, "runs")
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(pilot, lambda: app.session.looked)
+            await pilot.press("ctrl+p")
+            await pilot.press(*"open run small")
+            await until(pilot, lambda: "Open run small" in screen_text(app))
+            await pilot.press("enter")
+            await until(pilot, lambda: app.pane is not None and app.pane.id == "pane-run")
+            await settle(pilot)
+            assert run.run_id in screen_text(app)
+
+    asyncio.run(story())
+
+
+def test_the_mouse_does_what_keys_do(lab: Path) -> None:
+    born(lab, name="small")
+
+    async def story() -> None:
+        app = app_of(lab, "runs")
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(pilot, lambda: app.session.looked)
+            await settle(pilot)
+            bar = app.query_one(KeyBar)
+            y, x = next((y, x) for y, line in enumerate(bar._lines) for x, key in line if key.text == "Filter")
+            await pilot.click(KeyBar, offset=(x + 1, y))
+            await settle(pilot)
+            assert app.focused is not None and app.focused.id == "runs-filter"
+            await pilot.press("escape")
+            await pilot.click("#tab-bar", offset=(12, 0))
+            await settle(pilot)
+            assert app.pane is not None and app.pane.id == "pane-design"
+
+    asyncio.run(story())
+
+
+def test_where_there_is_no_lab_one_is_offered(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = WelcomeApp(tmp_path)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            text = screen_text(app)
+            assert "Play the demo" in text and "Make a lab" in text
+            await pilot.press("down", "enter")
+            await pilot.pause()
+            assert str(tmp_path)[:20] in screen_text(app)
+            await pilot.press("enter")
+            await pilot.pause()
+        assert app.return_value == ("lab", tmp_path / "mylab")
+
+    asyncio.run(story())
+
+
+def test_a_pipe_gets_the_help_and_replay_asks_for_a_terminal(lab: Path) -> None:
+    found = CliRunner().invoke(command_line, [])
+    assert found.exit_code == 0 and "replay" in found.output and "--read-only" in found.output
+    run = born(lab, name="small")
+    refused = CliRunner().invoke(command_line, ["replay", run.run_id, "--lab", str(lab)])
+    assert isinstance(refused.exception, ConfigError) and "needs a terminal" in str(refused.exception)
+
+
+def test_view_state_survives_what_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "ui.json"
+    state = ViewState(path)
+    state.set("runs.filter", "best")
+    state.save()
+    assert ViewState(path).get("runs.filter", "") == "best"
+    assert ViewState(path).get("runs.filter", 3) == 3, "a value of another type is not taken"
+    path.write_text("{broken")
+    assert ViewState(path).get("runs.filter", "") == ""
+    ViewState(tmp_path / "gone" / "no" / "ui.json").save()

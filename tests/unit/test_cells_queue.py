@@ -10,13 +10,14 @@ import pytest
 from cell_lab import cell, cell_started
 from shrunk_core.config.cell import cell_from_dict, cell_to_dict
 from shrunk_core.config.lab import init_lab, read_settings
-from shrunk_core.engine import supervisor as serving
+from shrunk_core.engine import service as serving
+from shrunk_core.engine.actions import heed
+from shrunk_core.engine.service import Supervisor
 from shrunk_core.engine.standing import Watch
-from shrunk_core.engine.supervisor import Supervisor
 from shrunk_core.record.cell_events import CellFinished
 from shrunk_core.record.celldir import read_cell, write_cell
 from shrunk_core.record.events import Failed
-from shrunk_core.record.rundir import RunDir, cell_dirs, run_dir, run_dirs
+from shrunk_core.record.rundir import RunDir, cell_dirs, run_dir, run_dirs, this_process
 from store_lab import born, finished, started, write
 
 
@@ -30,8 +31,12 @@ class Recorder:
         self.started.append(arguments[0])
         return Recorder.Running()
 
+    def ready(self) -> bool:
+        return True
+
     class Running:
         pid = 1
+        process = this_process()
 
         def poll(self) -> None:
             return None
@@ -65,7 +70,7 @@ def serve(folder: Path) -> Iterator[Serve]:
 
 
 def submit(supervisor: Supervisor, *specs: object) -> dict[str, list[str]]:
-    return supervisor._heed({"action": "submit-cells", "cells": [cell_to_dict(s) for s in specs]})  # type: ignore[arg-type]
+    return heed(supervisor, {"action": "submit-cells", "cells": [cell_to_dict(s) for s in specs]})  # type: ignore[arg-type]
 
 
 def log(run: RunDir, *events: object) -> None:
@@ -90,7 +95,7 @@ def test_a_cell_is_its_content_and_reads_back(folder: Path) -> None:
 def test_best_waits_for_the_run_and_untrained_does_not(folder: Path, serve: Serve) -> None:
     run = born(folder)
     supervisor, launcher = serve()
-    supervisor._enqueue(run.run_id, "submitted")
+    supervisor.enqueue(run.run_id, "submitted")
     supervisor.queue.remove(run.run_id)
     supervisor._launch("slot:0", run.run_id)
     best, untrained = cell(run.run_id), cell(run.run_id, "untrained")
@@ -117,7 +122,7 @@ def test_a_cell_of_a_failed_run_is_refused_with_the_reason(folder: Path, serve: 
     submit(supervisor, spec)
     supervisor._fill()
     supervisor.watch.look()
-    assert launcher.started == [] and supervisor.queue == []
+    assert launcher.started == [] and len(supervisor.queue) == 0
     status = supervisor.watch.status(spec.job_id)
     assert status.status == "failed"
     assert "is failed: loss nan" in status.reason and "best" in status.reason
@@ -146,7 +151,7 @@ def test_a_finished_cell_is_not_done_again_and_a_new_supervisor_takes_up_what_wa
     assert submit(first, done, waiting)["queued"] == [waiting.job_id]
     second, launcher = serve()
     second.recover()
-    assert second.queue == [waiting.job_id]
+    assert second.queue.in_order() == [waiting.job_id]
     second._fill()
     assert launcher.started == [str(run_dir(folder, waiting.job_id).path)]
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +18,82 @@ from ..config.spec import to_plain
 from ..errors import BusyError, ConfigError, RunError
 from .desk import Desk
 from .plan import RunPlan
+from .standing import Watch
 
 SUPERVISOR = "shrunk_core.engine.supervisor"
 ANSWER_SECONDS = 30.0
+AUTO = -1
+"""Of slots: as many as the machine takes well."""
+
 FOREIGN_HEARTBEAT_SECONDS = 60.0
 """A supervisor of another host counts as alive while its heartbeat is younger than this."""
 
 
-def submit(lab: Path, plan: RunPlan, slots: int = 0) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What a request did. done: runs that it concerned; left: the others, each with the reason why nothing happened."""
+
+    done: tuple[str, ...]
+    left: dict[str, str]
+
+
+def submit(
+    lab: Path, plan: RunPlan, slots: int = 0, *, order: str = "", hours: float = 0.0, flops: float = 0.0
+) -> dict[str, Any]:
     """Hand a grid to the lab's supervisor, which is started if none serves.
 
-    Returns `run_ids` of the whole grid, `queued` (those that will be trained now) and `slots`.
+    slots: runs at once from now on, `AUTO` for as many as the machine takes well, 0 to leave it as it is. order: of
+    `queue.ORDERS`, empty for the lab's. hours, flops (counting `paper`): budget of this submission, 0 for none; when it
+    is spent its runs stop with checkpoints. Returns `run_ids` of the whole grid, `queued` (those that will be trained
+    now) and `slots`.
     """
     plan.refuse_problems()
     runs = [{"name": r.name, "spec": to_plain(r.spec), "costs": r.costs} for r in plan.runs if r.spec is not None]
-    return ask(lab, {"action": "submit", "grid": plan.grid.name, "toml": plan.grid.text, "slots": slots, "runs": runs})
+    request = {"action": "submit", "grid": plan.grid.name, "toml": plan.grid.text, "runs": runs}
+    return ask(lab, request | {"slots": slots, "order": order, "hours": hours, "flops": flops})
 
 
-def stop(lab: Path, run_ids: list[str]) -> list[str]:
-    """Stop runs: queued ones leave the queue, running ones leave with a checkpoint. Returns those it concerned."""
-    if not Desk(lab).serving():
-        return []
-    return ask(lab, {"action": "stop", "run_ids": run_ids})["stopped"]
+def stop(lab: Path, run_ids: Iterable[str]) -> Reply:
+    """Stop runs: queued ones leave the queue, running ones leave at the next micro-batch with a checkpoint."""
+    return _act(lab, "stop", run_ids)
+
+
+def pause(lab: Path, run_ids: Iterable[str]) -> Reply:
+    """As `stop`, with the promise to `resume`: the slot is free meanwhile."""
+    return _act(lab, "pause", run_ids)
+
+
+def resume(lab: Path, run_ids: Iterable[str]) -> Reply:
+    """Queue paused and stopped runs again; they go on from their checkpoints."""
+    return _act(lab, "resume", run_ids)
+
+
+def retry(lab: Path, run_ids: Iterable[str]) -> Reply:
+    """Queue failed, stopped and cancelled runs again, whatever made them end; they go on from their checkpoints."""
+    return _act(lab, "retry", run_ids)
+
+
+def cancel(lab: Path, run_ids: Iterable[str]) -> Reply:
+    """As `stop`, for runs that nobody wants any more: no command but `retry` or a new `run` takes them up again."""
+    return _act(lab, "cancel", run_ids)
+
+
+def prioritise(lab: Path, run_ids: Iterable[str], priority: int) -> Reply:
+    """Give unfinished runs a priority: larger goes first, 0 is where everything begins."""
+    return _act(lab, "prioritise", run_ids, priority=priority)
+
+
+def _act(lab: Path, action: str, run_ids: Iterable[str], **more: Any) -> Reply:
+    """Ask the supervisor for an action on runs. None is started for what only a serving one could have under way."""
+    ids = list(dict.fromkeys(run_ids))
+    if action in ("stop", "pause") and not Desk(lab).serving():
+        watch = Watch(lab, set(ids))
+        watch.look()
+        statuses = {r: watch.status(r).status for r in ids}
+        if not any(s in ("queued", "running") for s in statuses.values()):
+            return Reply(done=(), left={r: f"is {s}" for r, s in statuses.items()})
+    reply = ask(lab, {"action": action, "run_ids": ids, **more})
+    return Reply(done=tuple(reply["done"]), left=reply["left"])
 
 
 def ask(lab: Path, request: dict[str, Any]) -> dict[str, Any]:

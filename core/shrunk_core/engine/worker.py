@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -26,7 +27,7 @@ from ..language.packing import PackedRows, pack
 from ..language.tokenizer import tokenizer_folder
 from ..language.word_starts import word_starts
 from ..record.eventlog import EventWriter, read_events
-from ..record.events import Event, Failed, Finished, Noted, Resumed, Started, Step
+from ..record.events import Evaluated, Event, Failed, Finished, MemoryReported, Noted, Resumed, Started, Step
 from ..record.lock import FileLock
 from ..record.rundir import RunDir, read_spec, this_process
 from ..train.arithmetic import set_up
@@ -49,8 +50,12 @@ def main(arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, remember)
     signal.signal(signal.SIGINT, remember)
-    log = EventWriter(run.events_file)
-    past = list(read_events(run.events_file))
+    try:
+        past = list(read_events(run.events_file))
+        log = EventWriter(run.events_file)
+    except ShrunkError as problem:  # a log of a newer version, a full disk: nothing can be said there
+        print(problem, file=sys.stderr)
+        return 1
     if any(isinstance(e, Finished) for e in past):
         return 0
     starts = [e for e in past if isinstance(e, (Started, Resumed))]
@@ -64,6 +69,8 @@ def main(arguments: list[str]) -> int:
             else:
                 update = getattr(event, "update", update)
                 log.append(event)
+                if isinstance(event, Evaluated):
+                    log.append(memory_report(attempt, update))
         log.sync()
         return 0
     except Exception as problem:
@@ -106,6 +113,7 @@ def work(
         "process_started_at": process.started_at,
         "device": str(device),
         "device_name": device_name(device),
+        "device_uuid": uuid_of(device),
         "threads": threads,
         "micro_batch": runtime.micro_batch,
         "torch_version": torch.__version__,
@@ -150,6 +158,21 @@ def read_language(spec: RunSpec, lab: Path) -> Language:
         if spec.train.masking == "whole-word"
         else None,
     )
+
+
+def memory_report(attempt: int, update: int) -> MemoryReported:
+    """The most memory that this process has held so far; the first evaluation has seen everything a run does."""
+    on_device = torch.cuda.max_memory_reserved() if torch.cuda.is_initialized() else 0
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return MemoryReported(attempt=attempt, update=update, device_bytes=on_device, rss_bytes=rss)
+
+
+def uuid_of(device: torch.device) -> str:
+    """The UUID that NVML knows a GPU by; empty on the CPU."""
+    if device.type != "cuda":
+        return ""
+    uuid = str(getattr(torch.cuda.get_device_properties(device), "uuid", ""))
+    return uuid if not uuid or uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
 
 
 def cause_of(problem: Exception) -> str:

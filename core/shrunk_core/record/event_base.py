@@ -33,3 +33,5 @@ class Attempt(Event):
     cpu_capability: str = ""
     execution: str = ""
     """`eager`, `graph` (CUDA graphs) or `compiled`; kept on resume."""
+    device_uuid: str = ""
+    """UUID of the GPU as its driver names it; empty on the CPU."""

@@ -18,6 +18,16 @@ from typing import Any, ClassVar
 
 from .cell_events import CELL_EVENTS
 from .event_base import Attempt, Event
+from .lab_events import LAB_EVENTS
+from .queue_events import (
+    GridSubmitted,
+    RunDequeued,
+    RunLaunched,
+    RunQueued,
+    RunReaped,
+    SupervisorStarted,
+    SupervisorStopped,
+)
 from .study_events import STUDY_EVENTS
 
 VERSION = 1
@@ -113,12 +123,26 @@ class Noted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Left(Event):
-    """The worker left before the end, on request, with a checkpoint. `reason`: `stop`, `pause` or `signal`."""
+    """The worker left before the end, on request, with a checkpoint. `reason`: `stop`, `pause`, `cancel` or `signal`."""
 
     kind: ClassVar[str] = "left"
     attempt: int
     update: int
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryReported(Event):
+    """The most memory the worker has held so far, by its own count: process ids of NVML mean nothing in containers.
+
+    device_bytes: reserved on its GPU, the CUDA context apart, 0 on the CPU; rss_bytes: resident memory.
+    """
+
+    kind: ClassVar[str] = "memory"
+    attempt: int
+    update: int
+    device_bytes: int
+    rss_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,77 +172,6 @@ class Failed(Event):
 
 
 # ---------------------------------------------------------------- the lab's journals
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupervisorStarted(Event):
-    """A supervisor serves the lab."""
-
-    kind: ClassVar[str] = "supervisor-started"
-    host: str
-    pid: int
-    slots: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupervisorStopped(Event):
-    """The supervisor has left. `reason`: `idle`, `signal`, `taken-over`."""
-
-    kind: ClassVar[str] = "supervisor-stopped"
-    host: str
-    pid: int
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridSubmitted(Event):
-    """A grid was handed over. `run_ids` holds all of its runs, finished ones included, `toml` the file as it was."""
-
-    kind: ClassVar[str] = "grid-submitted"
-    grid: str
-    run_ids: tuple[str, ...]
-    names: tuple[str, ...]
-    toml: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunQueued(Event):
-    """A run waits for a slot. `reason`: `submitted`, `retry`, `worker-died`."""
-
-    kind: ClassVar[str] = "run-queued"
-    run_id: str
-    grid: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunLaunched(Event):
-    """A worker process was started for a run on a slot."""
-
-    kind: ClassVar[str] = "run-launched"
-    run_id: str
-    pid: int
-    slot: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunReaped(Event):
-    """A worker process ended. `returncode` is negative for a signal; None when it was adopted and cannot be waited on."""
-
-    kind: ClassVar[str] = "run-reaped"
-    run_id: str
-    pid: int
-    returncode: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunDequeued(Event):
-    """A run left the queue without a worker. `status`: `stopped` or `failed`; `message` says why."""
-
-    kind: ClassVar[str] = "run-dequeued"
-    run_id: str
-    status: str
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,6 +244,7 @@ RUN_EVENTS: tuple[type[Event], ...] = (
     Evaluated,
     CheckpointSaved,
     Noted,
+    MemoryReported,
     Left,
     Finished,
     Failed,
@@ -306,6 +260,7 @@ JOURNAL_EVENTS: tuple[type[Event], ...] = (
     CorpusProgress,
     CorpusBuilt,
     TokenizerBuilt,
+    *LAB_EVENTS,
     *STUDY_EVENTS,
 )
 KINDS: dict[str, type[Event]] = {c.kind: c for c in RUN_EVENTS + CELL_EVENTS + JOURNAL_EVENTS}

@@ -17,10 +17,18 @@ def journal_folder(lab: Path) -> Path:
     return lab / "journal"
 
 
-def open_journal(lab: Path) -> EventWriter:
-    """A journal of this process's own: `journal/<host>-<pid>-<start>.jsonl`."""
+SAMPLES = ".samples.jsonl"
+"""Ending of the journals that hold measurements of the machine, so that readers who need none of them can pass by."""
+
+
+def open_journal(lab: Path, ending: str = ".jsonl") -> EventWriter:
+    """A journal of this process's own: `journal/<host>-<pid>-<start>.jsonl`, or with another ending (`SAMPLES`)."""
     host = re.sub(r"[^A-Za-z0-9.]+", "_", socket.gethostname()) or "host"
-    return EventWriter(journal_folder(lab) / f"{host}-{os.getpid()}-{time.time_ns() // 1_000_000}.jsonl")
+    return EventWriter(journal_folder(lab) / f"{host}-{os.getpid()}-{time.time_ns() // 1_000_000}{ending}")
+
+
+def is_sample_file(path: Path) -> bool:
+    return path.name.endswith(SAMPLES)
 
 
 def journal_files(lab: Path) -> list[Path]:

@@ -5,7 +5,7 @@ runs/<run_id>/spec.json      written once at birth, never changed
               worker.log     standard output and error of its workers
               checkpoints/   update-<n>/, pruned to the policy of the spec
               model/         a Hugging Face checkpoint of the finished run
-              control/       small files that ask the worker for something: `stop`, `pause`, `checkpoint`
+              control/       small files that ask the worker to leave: `stop`, `pause`, `cancel`
               downstream/<cell_id>/   a child job of the same form: its own spec.json, events.jsonl, worker.log, control/
 
 A job is named by its id: `RUN` for a run, `RUN/CELL` for a child of it.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ SPEC_VERSION = 1
 CHILDREN = "downstream"
 """Name of the folder of a run's child jobs."""
 
-REQUESTS = ("stop", "pause")
+REQUESTS = ("cancel", "stop", "pause")
 """Files in `control/` that ask a worker to leave with a checkpoint."""
 
 
@@ -187,4 +188,13 @@ class Process:
 
 
 def this_process() -> Process:
-    return Process(host=socket.gethostname(), pid=os.getpid(), started_at=psutil.Process().create_time())
+    return process_of(os.getpid())
+
+
+def process_of(pid: int) -> Process:
+    """The process of this host with this id now; one that has ended already gets this moment as its start."""
+    try:
+        started_at = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        started_at = time.time()
+    return Process(host=socket.gethostname(), pid=pid, started_at=started_at)

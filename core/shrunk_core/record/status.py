@@ -22,6 +22,9 @@ LAUNCH_GRACE = 120.0
 
 WORKER_DIED = "worker died"
 
+_AFTER_LEAVING = {"pause": "paused", "cancel": "cancelled"}
+"""Status of a run whose worker has left, by the reason it gave; `stopped` for all others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LogWord:
@@ -42,13 +45,15 @@ class LogWord:
 class QueueWord:
     """What the lab's journals say last about a run.
 
-    state: `none`, `queued`, `launched`, `reaped` or `dequeued`. status: of a dequeued run. logged_at: as in `LogWord`.
+    state: `none`, `queued`, `launched`, `reaped` or `dequeued`. status: of a dequeued run. worker: the process that was
+    launched, if the journal names it. logged_at: as in `LogWord`.
     """
 
     state: str = "none"
     status: str = ""
     reason: str = ""
     logged_at: float = 0.0
+    worker: Process | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +87,10 @@ def fold_queue(word: QueueWord, event: RunQueued | RunLaunched | RunReaped | Run
         case RunQueued():
             return QueueWord(state="queued", reason=event.reason, logged_at=event.logged_at)
         case RunLaunched():
-            return QueueWord(state="launched", reason=event.slot, logged_at=event.logged_at)
+            worker = (
+                Process(host=event.host, pid=event.pid, started_at=event.process_started_at) if event.host else None
+            )
+            return QueueWord(state="launched", reason=event.slot, logged_at=event.logged_at, worker=worker)
         case RunReaped():
             code = "" if event.returncode is None else f"exit {event.returncode}"
             return QueueWord(state="reaped", reason=code, logged_at=event.logged_at)
@@ -90,18 +98,21 @@ def fold_queue(word: QueueWord, event: RunQueued | RunLaunched | RunReaped | Run
             return QueueWord(state="dequeued", status=event.status, reason=event.message, logged_at=event.logged_at)
 
 
-def derive_status(log: LogWord, queue: QueueWord, *, worker_alive: bool, now: float) -> RunStatus:
+def derive_status(
+    log: LogWord, queue: QueueWord, *, worker_alive: bool, now: float, launched_alive: bool | None = None
+) -> RunStatus:
     """Where a run stands. The first rule that applies wins.
 
     1. The log says finished: `finished`, whatever the queue says later.
     2. The log says running and its worker lives: `running`.
-    3. The journals speak later than the log: queued -> `queued`; launched -> `running` for `LAUNCH_GRACE` seconds (the
-       worker has not written yet), then `stopped`; dequeued -> the status it names. Reaped says only that the process
-       is gone, so the log decides.
-    4. The log decides: left on pause -> `paused`, left for another reason -> `stopped`, failed -> `failed`, running
-       without a living worker -> `stopped` ("worker died"), no event yet -> `stopped` ("not started").
+    3. The journals speak later than the log: queued -> `queued`; launched -> `running` while that process lives and has
+       not written yet, but for `LAUNCH_GRACE` seconds at most, then `stopped`; dequeued -> the status it names. Reaped
+       says only that the process is gone, so the log decides.
+    4. The log decides: left on pause -> `paused`, on cancel -> `cancelled`, for another reason -> `stopped`, failed ->
+       `failed`, running without a living worker -> `stopped` ("worker died"), no event yet -> `stopped` ("not started").
 
-    worker_alive: `log.worker.alive()`, or False without a worker. now: seconds since 1970 UTC.
+    worker_alive: `log.worker.alive()`, or False without a worker. launched_alive: the same of `queue.worker`, None when
+    the journal does not name it. now: seconds since 1970 UTC.
     """
     if log.state == "finished":
         return RunStatus(status="finished")
@@ -111,7 +122,7 @@ def derive_status(log: LogWord, queue: QueueWord, *, worker_alive: bool, now: fl
         match queue.state:
             case "queued":
                 return RunStatus(status="queued", reason=queue.reason)
-            case "launched" if now - queue.logged_at < LAUNCH_GRACE:
+            case "launched" if launched_alive is not False and now - queue.logged_at < LAUNCH_GRACE:
                 return RunStatus(status="running", reason="starting")
             case "launched":
                 return RunStatus(status="stopped", reason=f"{WORKER_DIED} before its first event")
@@ -120,7 +131,7 @@ def derive_status(log: LogWord, queue: QueueWord, *, worker_alive: bool, now: fl
                 return RunStatus(status=status, reason=queue.reason)
     match log.state:
         case "left":
-            return RunStatus(status="paused" if log.reason == "pause" else "stopped", reason=log.reason)
+            return RunStatus(status=_AFTER_LEAVING.get(log.reason, "stopped"), reason=log.reason)
         case "failed":
             return RunStatus(status="failed", reason=log.reason)
         case "running":
@@ -128,3 +139,8 @@ def derive_status(log: LogWord, queue: QueueWord, *, worker_alive: bool, now: fl
     if queue.state == "reaped":
         return RunStatus(status="stopped", reason=f"{WORKER_DIED} before its first event ({queue.reason or 'adopted'})")
     return RunStatus(status="stopped", reason="not started")
+
+
+def alive_or_none(queue: QueueWord) -> bool | None:
+    """Whether a launched worker that has not written yet lives; None when nobody knows which process it is."""
+    return queue.worker.alive() if queue.state == "launched" and queue.worker is not None else None

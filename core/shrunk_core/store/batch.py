@@ -10,7 +10,7 @@ import duckdb
 
 from ..record.status import QueueWord
 from .logs import LogPosition
-from .rows import LATEST, Row
+from .rows import LATEST, Row, queue_row
 from .runstate import RunState
 from .schema import STEP_FIELDS
 
@@ -29,6 +29,7 @@ class Batch:
     steps: list[Row] = field(default_factory=list)
     evaluations: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
+    hardware: list[Row] = field(default_factory=list)
     specs: dict[str, Row] = field(default_factory=dict)
     states: dict[str, RunState] = field(default_factory=dict)
     cuts: dict[str, list[int]] = field(default_factory=dict)
@@ -49,11 +50,12 @@ class Batch:
             _append(con, "raw.steps", self.steps)
             _append(con, "raw.evaluations", self.evaluations)
             _append(con, "raw.events", self.events)
+            _append(con, "raw.hardware", self.hardware)
             _replace(con, "run_specs", "run_id", self.specs, self.specs.values())
             replace_states(con, self.states)
             segments = ((run_id, i, last) for run_id, cuts in self.cuts.items() for i, last in enumerate(cuts))
             _replace(con, "segments", "run_id", self.cuts, segments)
-            words = ((run_id, *dataclasses.astuple(word)) for run_id, word in self.words.items())
+            words = (queue_row(run_id, word) for run_id, word in self.words.items())
             _replace(con, "queue_words", "run_id", self.words, words)
             _replace(con, "logs", "source", self.positions, map(dataclasses.astuple, self.positions.values()))
             if ALL_JOURNALS in self.forgotten:
@@ -137,7 +139,7 @@ def _forget(con: duckdb.DuckDBPyConnection, sources: set[str]) -> None:
     names = [list(sources)]
     for table in ("segments", "run_specs", "run_states", "steps", "evaluations"):
         con.execute(f"delete from raw.{table} where run_id in (select unnest(?::varchar[]))", names)
-    for table in ("logs", "events"):
+    for table in ("logs", "events", "hardware"):
         con.execute(f"delete from raw.{table} where source in (select unnest(?::varchar[]))", names)
     if ALL_JOURNALS in sources:
         con.execute("delete from raw.queue_words")

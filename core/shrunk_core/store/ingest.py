@@ -30,10 +30,12 @@ from ..record.events import (
     Unknown,
     decode,
 )
-from ..record.status import QueueWord, derive_status, fold_queue
+from ..record.lab_events import HardwareSampled
+from ..record.rundir import Process
+from ..record.status import QueueWord, alive_or_none, derive_status, fold_queue
 from .batch import ALL_JOURNALS, STEP_PREFIX, Batch, bump_generation, replace_states, transaction
 from .logs import FoundLog, LogPosition, is_continuation, next_lines, scan
-from .rows import evaluation_row, event_row, is_well_formed, spec_row, step_row
+from .rows import evaluation_row, event_row, hardware_row, is_well_formed, spec_row, step_row
 from .runstate import RunState, fold_event
 from .schema import NEVER_CUT
 
@@ -194,6 +196,9 @@ class Ingest:
             if isinstance(event, RunQueued | RunLaunched | RunReaped | RunDequeued):
                 word = fold_queue(self.words.get(event.run_id, QueueWord()), event)
                 self.words[event.run_id] = self.batch.words[event.run_id] = word
+            if isinstance(event, HardwareSampled):
+                self.batch.hardware.append(hardware_row(event, source, first + i))
+                continue
             self.batch.events.append(event_row(event, source, run_id, first + i, None))
 
     def _leave_out(self, log: FoundLog, problem: str) -> None:
@@ -226,7 +231,9 @@ class Ingest:
         for run in candidates:
             worker = run.word.worker
             alive = worker is not None and run.state == "running" and worker.alive()
-            verdict = derive_status(run.word, words.get(run.run_id, QueueWord()), worker_alive=alive, now=now)
+            word = words.get(run.run_id, QueueWord())
+            launched = alive_or_none(word)
+            verdict = derive_status(run.word, word, worker_alive=alive, launched_alive=launched, now=now)
             after = dataclasses.replace(run, status=verdict.status, status_reason=verdict.reason, worker_alive=alive)
             if after != run:
                 moved[run.run_id] = after
@@ -289,5 +296,11 @@ def _steps_backwards(lines: list[bytes], i: int) -> Iterator[bytes]:
 
 
 def queue_words(con: duckdb.DuckDBPyConnection) -> dict[str, QueueWord]:
-    rows = con.execute("select run_id, state, status, reason, logged_at from raw.queue_words").fetchall()
-    return {run_id: QueueWord(state=s, status=t, reason=r, logged_at=at) for run_id, s, t, r, at in rows}
+    columns = "run_id, state, status, reason, logged_at, host, pid, process_started_at"
+    words = {}
+    for run_id, state, status, reason, at, host, pid, born in con.execute(
+        f"select {columns} from raw.queue_words"
+    ).fetchall():
+        worker = None if host is None else Process(host=host, pid=pid, started_at=born)
+        words[run_id] = QueueWord(state=state, status=status, reason=reason, logged_at=at, worker=worker)
+    return words

@@ -10,9 +10,11 @@ from typing import Any
 
 from ..errors import RunError
 from ..record.events import Evaluated, Event, Step, encode
+from ..record.lab_events import HardwareSampled
 from ..record.rundir import RunDir, read_spec
+from ..record.status import QueueWord
 from .logs import FoundLog
-from .schema import COSTS, EVALUATION_FIELDS, FLOPS_TYPE, STEP_FIELDS, run_spec_columns, spec_columns
+from .schema import COSTS, EVALUATION_FIELDS, FLOPS_TYPE, HARDWARE_FIELDS, STEP_FIELDS, run_spec_columns, spec_columns
 
 Row = tuple[Any, ...]
 
@@ -23,6 +25,12 @@ def step_row(event: Step, run_id: str, seq: int, segment: int) -> Row:
 
 def evaluation_row(event: Evaluated, run_id: str, seq: int, segment: int) -> Row:
     return (run_id, seq, segment, *(getattr(event, name) for name, _ in EVALUATION_FIELDS))
+
+
+def hardware_row(event: HardwareSampled, source: str, seq: int) -> Row:
+    """A row of `raw.hardware`; the device as a whole has no run."""
+    values = {name: getattr(event, name) for name, _ in HARDWARE_FIELDS} | {"run_id": event.run_id or None}
+    return (source, seq, *values.values())
 
 
 def is_well_formed(event: Event) -> bool:
@@ -87,6 +95,13 @@ def event_row(event: Event, source: str, run_id: str | None, seq: int, segment: 
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and abs(value) < 2**63 else None
+
+
+def queue_row(run_id: str, word: QueueWord) -> Row:
+    """A row of `raw.queue_words`, which `ingest.queue_words` reads back."""
+    worker = word.worker
+    process = (None, None, None) if worker is None else (worker.host, worker.pid, worker.started_at)
+    return (run_id, word.state, word.status, word.reason, word.logged_at, *process)
 
 
 def spec_row(log: FoundLog) -> Row:

@@ -133,6 +133,22 @@ EVALUATION_FIELDS: tuple[tuple[str, str], ...] = (
     ("seconds", "DOUBLE"),
     ("logged_at", "DOUBLE"),
 )
+HARDWARE_FIELDS: tuple[tuple[str, str], ...] = (
+    ("device", "VARCHAR"),
+    ("name", "VARCHAR"),
+    ("run_id", "VARCHAR"),
+    ("seconds", "DOUBLE"),
+    ("utilisation", "DOUBLE"),
+    ("memory_used", "BIGINT"),
+    ("memory_total", "BIGINT"),
+    ("power_watts", "DOUBLE"),
+    ("temperature_c", "DOUBLE"),
+    ("clock_mhz", "DOUBLE"),
+    ("cpu_percent", "DOUBLE"),
+    ("rss_bytes", "BIGINT"),
+    ("disk_free", "BIGINT"),
+    ("logged_at", "DOUBLE"),
+)
 _ROW = [("run_id", "VARCHAR"), ("seq", "BIGINT"), ("segment", "INTEGER")]
 
 
@@ -147,9 +163,11 @@ def tables() -> dict[str, str]:
         "segments": "run_id VARCHAR, segment INTEGER, last_update BIGINT",
         "run_specs": _columns(run_spec_columns()),
         "run_states": _columns(_state_columns()),
-        "queue_words": "run_id VARCHAR, state VARCHAR, status VARCHAR, reason VARCHAR, logged_at DOUBLE",
+        "queue_words": "run_id VARCHAR, state VARCHAR, status VARCHAR, reason VARCHAR, logged_at DOUBLE, "
+        "host VARCHAR, pid BIGINT, process_started_at DOUBLE",
         "steps": _columns(_ROW + list(STEP_FIELDS)),
         "evaluations": _columns(_ROW + list(EVALUATION_FIELDS)),
+        "hardware": _columns([("source", "VARCHAR"), ("seq", "BIGINT"), *HARDWARE_FIELDS]),
         # Every other event, of runs and journals; source: the run's id or the journal's file name.
         "events": "source VARCHAR, run_id VARCHAR, seq BIGINT, segment INTEGER, kind VARCHAR, attempt BIGINT, "
         "update BIGINT, message VARCHAR, fields JSON, logged_at DOUBLE",

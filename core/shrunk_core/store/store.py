@@ -6,8 +6,6 @@ people and our own commands read is the copy that it publishes. Deleting both lo
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
 import time
 import uuid
@@ -20,6 +18,7 @@ from typing import Any
 import duckdb
 
 from ..errors import StoreError
+from ..record.lock import FileLock
 from . import publish, sandbox, schema, views_file
 from .ingest import Ingest, problems
 from .question import Question
@@ -99,18 +98,11 @@ class Store:
     @contextmanager
     def _lock(self) -> Iterator[bool]:
         """The lab's index lock, without waiting: False if another process or thread holds it."""
-        folder = self.lab / ".shrunk"
-        folder.mkdir(exist_ok=True)
-        fd = os.open(folder / "index.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        lock = FileLock(self.lab / ".shrunk" / "index.lock")
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            yield lock.take()
         finally:
-            os.close(fd)
+            lock.release()
 
     def _ingest(self) -> tuple[int, str, int, list[tuple[str, str]]]:
         """New lines into the index, which is closed again: (lines, index id, generation, problems)."""

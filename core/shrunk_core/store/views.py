@@ -148,6 +148,7 @@ def _runs() -> View:
             Column("train_loss", "t.train_loss", "Training loss of the last step, nats."),
             Column("tokens_per_second", "t.tokens_per_second", "Throughput of the last step, tokens/s."),
             Column("attempts", live.format("attempt"), "Workers that have taken it up so far."),
+            Column("energy_wh", "h.energy_wh", "Watt-hours by samples of its device's power; NULL without a reading."),
             Column("host", "t.host", "Host of the last worker."),
             Column("device_used", "t.device", "Device of the last worker; `device` is what was asked."),
             Column("device_name", "t.device_name", "Model of that device."),
@@ -166,7 +167,34 @@ def _runs() -> View:
         "arg_max(loss, logged_at) filter (split = 'test') as test_loss, "
         "arg_max(unigram_loss, update) filter (split = 'validation') as unigram_loss "
         "from evaluations group by run_id) e on e.run_id = s.run_id "
-        "left join evaluations f on f.run_id = s.run_id and f.split = 'validation' and f.update = s.updates",
+        "left join evaluations f on f.run_id = s.run_id and f.split = 'validation' and f.update = s.updates "
+        "left join (select run_id, sum(power_watts * seconds) / 3600 as energy_wh from raw.hardware "
+        "where run_id is not null and power_watts is not null group by run_id) h on h.run_id = s.run_id",
+    )
+
+
+def _hardware() -> View:
+    return View(
+        "hardware",
+        "One row a device and moment, sampled while a supervisor serves: the device as a whole (run_id NULL), and each "
+        "run's part of it. What nobody could read is NULL.",
+        (
+            Column("logged_at", _LOGGED.sql, _LOGGED.comment),
+            Column("device", "r.device", "UUID of a GPU or MIG slice, or cpu."),
+            Column("run_id", "r.run_id", "The run whose part this is; NULL for the device as a whole."),
+            Column("utilisation", "r.utilisation", "Busy share of the device, 0 to 1."),
+            Column("memory_used", "r.memory_used", "Bytes; of a run what its worker reports."),
+            Column("memory_total", "r.memory_total", "Bytes of the device."),
+            Column("power_watts", "r.power_watts", "Watts; of a run its equal share among the runs on the card."),
+            Column("temperature_c", "r.temperature_c", "Degrees Celsius."),
+            Column("cpu_percent", "r.cpu_percent", "Processor time, 100 is one core."),
+            Column("rss_bytes", "r.rss_bytes", "Resident memory of a run's worker, bytes."),
+            Column("clock_mhz", "r.clock_mhz", "Clock of the card's multiprocessors, MHz."),
+            Column("disk_free", "r.disk_free", "Free bytes on the lab's disk."),
+            Column("seconds", "r.seconds", "Time since the sample before: power_watts * seconds is energy in joules."),
+            Column("name", "r.name", "What the device is called."),
+        ),
+        "from raw.hardware r",
     )
 
 
@@ -248,7 +276,17 @@ def _tokenizers() -> View:
 @cache
 def views() -> tuple[View, ...]:
     """All views in an order in which they can be created: `runs` reads `evaluations`."""
-    return (_steps(), _evaluations(), _events(), _runs(), _grids(), _corpora(), _tokenizers(), *study_views())
+    return (
+        _steps(),
+        _evaluations(),
+        _events(),
+        _runs(),
+        _grids(),
+        _hardware(),
+        _corpora(),
+        _tokenizers(),
+        *study_views(),
+    )
 
 
 def columns_by_view() -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,104 @@
+"""What a supervisor does beside its queue, every heartbeat: sample the machine, notice what needs a person, keep budgets."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..config.lab import LabSettings
+from ..errors import RunError
+from ..record.eventlog import EventWriter
+from ..record.events import Event, GridSubmitted
+from ..record.journal import SAMPLES, open_journal
+from ..record.lab_events import Alert
+from ..record.rundir import is_cell
+from .alerts import Alerts, notify
+from .budget import Spent, exceeded
+from .monitor import CPU, HostSampler, Load, Monitor, NvmlSampler
+from .packing import Learner, expected_speed
+
+if TYPE_CHECKING:
+    from .service import Supervisor
+
+FINISHING = ("finished", "failed", "stopped", "paused", "cancelled")
+
+
+class Duties:
+    """Called by the supervisor with what is new in the logs, and with every heartbeat."""
+
+    def __init__(self, lab: Path, settings: LabSettings) -> None:
+        self.settings = settings
+        self.alerts = Alerts(settings)
+        self.monitor = Monitor([HostSampler(lab), NvmlSampler()])
+        self.lab = lab
+        self._samples: EventWriter | None = None
+        self._born = time.time()
+        self._ended: set[str] = set()
+        self._learner = Learner()
+
+    def heard(self, supervisor: Supervisor, news: list[tuple[str, Event]]) -> None:
+        """Alerts about what the runs' logs say now; what they said before this supervisor is no news."""
+        out: list[Event] = []
+        for run_id, event in news:
+            if run_id and not is_cell(run_id) and event.logged_at >= self._born and not hasattr(event, "run_id"):
+                out += self.alerts.news(run_id, event)
+        self._say(supervisor, out)
+
+    def beat(self, supervisor: Supervisor) -> None:
+        """Sample the devices, look at the clock, stop grids whose budget is spent, tell of grids that have ended."""
+        watch, loads = supervisor.watch, []
+        running: dict[str, float] = {}
+        for job in supervisor.jobs():
+            if job.run_id:
+                standing = watch.standing(job.run_id)
+                pid = job.child.pid if job.child else job.process.pid if job.process else 0
+                loads.append(Load(run_id=job.run_id, device=job.device or CPU, pid=pid, memory=standing.memory))
+                if not is_cell(job.run_id):
+                    running[job.run_id] = expected_speed(supervisor, job.run_id)
+        samples = self.monitor.sample(loads)
+        try:
+            self._samples = self._samples or open_journal(self.lab, SAMPLES)
+            self._samples.append(*samples)
+        except RunError:
+            pass  # a full disk costs measurements, not runs; the alert below tells of it
+        self._learner.look(supervisor)
+        disk = next((s.disk_free for s in samples if s.disk_free is not None), None)
+        self._say(supervisor, self.alerts.look(running, time.time(), disk))
+        for grid in list(watch.grids.values()):
+            self._grid(supervisor, grid)
+
+    def _grid(self, supervisor: Supervisor, grid: GridSubmitted) -> None:
+        """Stop what is left of a grid whose budget is spent; say once that a grid of our time has ended."""
+        watch = supervisor.watch
+        under_way = [r for r in grid.run_ids if r in supervisor.queue or supervisor.job_of(r) is not None]
+        key = f"{grid.grid} {grid.logged_at}"
+        if under_way:
+            self._ended.discard(key)
+            spent = Spent(
+                hours=(time.time() - grid.logged_at) / 3600,
+                flops=sum(watch.standing(r).flops for r in grid.run_ids) - grid.flops_before,
+            )
+            message = exceeded(grid, spent)
+            if message:
+                supervisor.stop_all(under_way, message)
+                if f"budget {key}" not in self._ended:
+                    self._ended.add(f"budget {key}")
+                    alert = Alert(alert="budget", severity="info", grid=grid.grid, message=message)
+                    self._say(supervisor, [alert])
+        elif key not in self._ended and grid.logged_at >= self._born:
+            self._ended.add(key)
+            statuses = [watch.status(r).status for r in grid.run_ids]
+            tally = ", ".join(f"{statuses.count(s)} {s}" for s in FINISHING if s in statuses)
+            self._say(supervisor, [Alert(alert="grid-finished", severity="info", grid=grid.grid, message=tally)])
+
+    def _say(self, supervisor: Supervisor, events: list[Event]) -> None:
+        """Log, and send alerts to the command of shrunk.toml."""
+        for event in events:
+            supervisor.journal.append(event)
+            if isinstance(event, Alert) and self.settings.notify:
+                notify(self.settings.notify, event)
+
+    def close(self) -> None:
+        if self._samples is not None:
+            self._samples.close()

@@ -1,0 +1,326 @@
+"""The lab's supervisor as an object: its queue, its slots, its jobs. `supervisor` is the program around it.
+
+It takes requests from its desk, keeps a queue, builds missing corpora, fills slots with workers, reaps them and requeues
+runs whose worker was killed. Everything it decides is an event in its journal; what it must remember after its own death
+it reads back from there.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..config.lab import LabSettings
+from ..errors import ShrunkError
+from ..record.events import (
+    RunDequeued,
+    RunLaunched,
+    RunQueued,
+    SupervisorStarted,
+    SupervisorStopped,
+)
+from ..record.journal import open_journal
+from ..record.rundir import (
+    REQUESTS,
+    Process,
+    SpecFile,
+    is_cell,
+    parent_of,
+    read_spec,
+    run_dir,
+    this_process,
+    write_atomically,
+)
+from ..record.status import WORKER_DIED
+from .actions import heed
+from .builds import outcome, request_of, start_build
+from .desk import Desk
+from .duties import Duties
+from .endings import worker_ended
+from .estimate import estimated_seconds
+from .gate import gate_of
+from .hardware import cores, worker_devices
+from .launcher import LOST, Child, Launcher
+from .packing import device_for, grow_or_shrink
+from .prepare import is_built
+from .queue import Place, Queue
+from .slots import Experience
+from .standing import Watch
+
+TICK_SECONDS = 0.05
+HEARTBEAT_SECONDS = 2.0
+
+WORKER = "shrunk_core.engine.worker"
+
+
+@dataclass
+class Job:
+    """What occupies a slot: a worker of a run, an adopted worker, or the building of a corpus (`run_id` empty)."""
+
+    run_id: str
+    child: Child | None
+    process: Process | None = None
+    request: Path | None = None
+    launched_at: float = 0.0
+    device: str = ""
+
+
+class Supervisor:
+    """State of a serving supervisor. `serve()` is the loop; one turn of it is `turn()`."""
+
+    def __init__(self, lab: Path, settings: LabSettings, launcher: Launcher, slots: int) -> None:
+        self.lab, self.settings, self.launcher, self.desk = lab, settings, launcher, Desk(lab)
+        self.devices = worker_devices()
+        self.auto = slots == 0
+        self.slots: dict[str, Job | None] = {f"slot:{i}": None for i in range(slots or self._natural())}
+        self.experience = Experience(self.desk.private / "packing.json")
+        self.duties = Duties(lab, settings)
+        self.queue = Queue()
+        self.watch = Watch(lab, cells=True)
+        self.journal = open_journal(lab)
+        self.again: set[str] = set()
+        self.deaths: dict[str, tuple[int, int]] = {}
+        self.failures: dict[str, int] = {}
+        self._specs: dict[str, SpecFile] = {}
+        self.leaving = False
+        self._busy_at = self._beat_at = time.monotonic()
+
+    def _natural(self) -> int:
+        """Slots when nobody says: one a GPU to begin with, else as many as the cores take."""
+        return len(self.devices) or max(1, cores() // self.settings.threads)
+
+    def recover(self) -> None:
+        """Take up what an earlier supervisor left: queued runs, workers that still live, runs whose worker has died.
+
+        Does nothing to what is known already, so it is called again with every heartbeat: a worker that was starting
+        when its supervisor was killed shows up, or is found dead, a while later.
+        """
+        self.duties.heard(self, self.watch.look())
+        held = set(self.queue.places) | {job.run_id for job in self.slots.values() if job}
+        left = [item for item in self.watch.standings.items() if item[0] not in held]
+        for run_id, standing in sorted(left, key=lambda item: item[1].queue.logged_at):
+            status = self.watch.status(run_id)
+            worker = standing.log.worker
+            if status.status == "queued":
+                self.queue.add(self.place(run_id))
+            elif status.status == "running" and worker is not None and worker.alive():
+                self._adopt(Job(run_id=run_id, child=None, process=worker, device=standing.device_uuid))
+            elif status.status == "stopped" and status.reason.startswith(WORKER_DIED):
+                self.enqueue(run_id, "worker-died")
+
+    def spec_of(self, job_id: str) -> SpecFile:
+        """The spec of a run, or of the run that a cell belongs to."""
+        run_id = parent_of(job_id)
+        if run_id not in self._specs:
+            self._specs[run_id] = read_spec(run_dir(self.lab, run_id))
+        return self._specs[run_id]
+
+    def _adopt(self, job: Job) -> None:
+        free = next((s for s, j in self.slots.items() if j is None), None) or f"adopted:{len(self.slots)}"
+        self.slots[free] = job
+
+    def serve(self) -> None:
+        """Work until a signal, or until nothing was queued or running for the lab's `idle_seconds`."""
+        me = this_process()
+        self.journal.append(SupervisorStarted(host=me.host, pid=me.pid, slots=len(self.slots)))
+        self.recover()
+        reason = "signal"
+        while not self.leaving:
+            self.turn()
+            if self.queue or any(self.slots.values()) or self.desk.waiting():
+                self._busy_at = time.monotonic()
+            elif time.monotonic() - self._busy_at > self.settings.idle_seconds:
+                reason = "idle"
+                break
+            time.sleep(TICK_SECONDS)
+        if reason == "signal":
+            self._send_home()
+        self.launcher.close()
+        self.duties.close()
+        self.journal.append(SupervisorStopped(host=me.host, pid=me.pid, reason=reason))
+
+    def turn(self) -> None:
+        """Heed requests, reap, fill slots, beat."""
+        for name, request in self.desk.take():
+            try:
+                self.desk.answer(name, heed(self, request))
+            except ShrunkError as problem:
+                self.desk.answer(name, {"error": str(problem)})
+        self._reap()
+        self._fill()
+        if time.monotonic() - self._beat_at > HEARTBEAT_SECONDS:
+            self.recover()
+            self.beat()
+            self.duties.beat(self)
+
+    def beat(self) -> None:
+        """Renew the lock's owner file."""
+        self._beat_at = time.monotonic()
+        write_atomically(self.desk.owner, json.dumps(asdict(this_process()) | {"heartbeat": time.time()}))
+
+    # ------------------------------------------------------------ the queue
+
+    def job_of(self, run_id: str) -> Job | None:
+        """What works on a run now."""
+        return next((job for job in self.slots.values() if job and job.run_id == run_id), None)
+
+    def place(self, run_id: str) -> Place:
+        """A run's place in the queue, from what the journals say of it."""
+        spec, standing = self.spec_of(run_id), self.watch.standing(run_id)
+        grid = self.watch.grids.get(standing.grid or spec.grid)
+        return Place(
+            run_id=run_id,
+            priority=standing.priority,
+            submitted_at=grid.logged_at if grid else 0.0,
+            order=grid.order if grid else self.settings.order,
+            seed=spec.spec.seed,
+            number=grid.run_ids.index(run_id) if grid and run_id in grid.run_ids else 0,
+            seconds=round(estimated_seconds(spec.spec.model, spec.spec.train), 1),
+        )
+
+    def enqueue(self, run_id: str, reason: str, *, grid: str = "", seconds: float = 0.0) -> None:
+        """Let a run wait for a slot, but not take one before `seconds` have passed."""
+        for name in REQUESTS:
+            (run_dir(self.lab, run_id).control / name).unlink(missing_ok=True)
+        grid = grid or self.watch.standing(run_id).grid or self.spec_of(run_id).grid
+        self.journal.append(RunQueued(run_id=run_id, grid=grid, reason=reason))
+        self.watch.look()
+        self.queue.add(self.place(run_id), until=time.monotonic() + seconds)
+
+    def dequeue(self, run_id: str, status: str, message: str) -> None:
+        """Take a run out of the queue."""
+        self.queue.remove(run_id)
+        self.journal.append(RunDequeued(run_id=run_id, status=status, message=message))
+
+    def forgive(self, run_id: str) -> None:
+        """A person wants the run again: its deaths and failures so far count no more."""
+        self.deaths.pop(run_id, None)
+        self.failures.pop(run_id, None)
+
+    def jobs(self) -> list[Job]:
+        """Everything that occupies a slot."""
+        return [job for job in self.slots.values() if job]
+
+    def stop_all(self, run_ids: list[str], message: str) -> None:
+        """Take these runs out of the queue with a message, and ask their workers to leave with checkpoints."""
+        for run_id in run_ids:
+            if run_id in self.queue:
+                self.dequeue(run_id, "stopped", message)
+            elif self.job_of(run_id):
+                control = run_dir(self.lab, run_id).control
+                control.mkdir(exist_ok=True)
+                (control / "stop").touch()
+
+    def num_slots(self) -> int:
+        return len(self.slots)
+
+    def resize(self, slots: int) -> None:
+        """More or fewer slots, 0 for as many as the machine takes well; one that is taken goes when its job has ended."""
+        self.auto = slots == 0
+        slots = slots or self._natural()
+        for i in range(slots):
+            self.slots.setdefault(f"slot:{i}", None)
+        for name in [n for n, job in self.slots.items() if job is None][::-1]:
+            if len(self.slots) > slots:
+                del self.slots[name]
+
+    # ------------------------------------------------------------ slots
+
+    def _fill(self) -> None:
+        """Give free slots to the first runs whose corpus is there, or to the building of one that is missing."""
+        building = {job.request.name for job in self.slots.values() if job and job.request}
+        if self.auto and self.devices and self.queue:
+            grow_or_shrink(self)
+        for slot in [s for s, job in self.slots.items() if job is None]:
+            waiting: set[str] = set()
+            held = {job.run_id for job in self.slots.values() if job}
+            ready = self.queue.ready(time.monotonic())
+            for run_id in [r for r in ready if r not in held]:  # a worker that has left may not be reaped yet
+                if is_cell(run_id) and not self._cell_may_start(run_id):
+                    continue
+                if self.spec_of(run_id).spec.tokenizer_fingerprint in waiting:
+                    continue
+                spec = self.spec_of(run_id).spec
+                if is_built(self.lab, spec):
+                    device = device_for(self, run_id) if self.devices else ""
+                    if device is None or not self.launcher.ready():
+                        break  # no card has room, or the spare worker warms up: the first in the queue waits
+                    self.queue.remove(run_id)
+                    self._launch(slot, run_id, device)
+                    break
+                request = request_of(self.desk, spec)
+                if request.name not in building:
+                    building.add(request.name)
+                    self.slots[slot] = Job(
+                        run_id="", child=start_build(self.launcher, self.lab, spec, request), request=request
+                    )
+                    break
+                waiting.add(spec.tokenizer_fingerprint)
+
+    def _cell_may_start(self, job_id: str) -> bool:
+        """False while the cell's run has yet to give its checkpoint, and when it never will: then the cell fails here."""
+        parent = parent_of(job_id)
+        under_way = parent in self.queue or any(job and job.run_id == parent for job in self.slots.values())
+        gate = gate_of(self.lab, job_id, self.watch.status(parent), under_way=under_way)
+        if gate.refusal:
+            self.queue.remove(job_id)
+            self.journal.append(RunDequeued(run_id=job_id, status="failed", message=gate.refusal))
+        return gate.open
+
+    def _launch(self, slot: str, run_id: str, device: str = "") -> None:
+        run = run_dir(self.lab, run_id)
+        child = self.launcher.start(
+            WORKER, [str(run.path)], threads=self.settings.threads, device=device, log=run.worker_log
+        )
+        self.slots[slot] = Job(run_id=run_id, child=child, launched_at=time.time(), device=device)
+        started_at = child.process.started_at
+        self.journal.append(
+            RunLaunched(
+                run_id=run_id,
+                pid=child.pid,
+                slot=slot,
+                host=child.process.host,
+                process_started_at=started_at,
+                device=device or "cpu",
+            )
+        )
+
+    def _reap(self) -> None:
+        for slot, job in list(self.slots.items()):
+            if job is None:
+                continue
+            if job.child is not None:
+                code = job.child.poll()
+                if code is None:
+                    continue
+                code = None if code == LOST else code
+            elif job.process is not None and job.process.alive():
+                continue
+            else:
+                code = None  # an adopted worker cannot be waited on; its log says how it ended
+            self.slots[slot] = None
+            if slot.startswith("adopted"):
+                del self.slots[slot]
+            if job.request is not None:
+                self._prepared(job.request, code)
+            else:
+                worker_ended(self, job, code)
+
+    def _prepared(self, request: Path, code: int | None) -> None:
+        """A corpus is built, or every run that waits for it fails with one message."""
+        message = outcome(request, code)
+        for run_id in self.queue.in_order() if message else []:
+            if request_of(self.desk, self.spec_of(run_id).spec) == request:
+                self.dequeue(run_id, "failed", message)
+
+    def _send_home(self) -> None:
+        """Ask all workers to leave with a checkpoint, wait up to 10 s, and keep their runs queued for the next start."""
+        for job in self.slots.values():
+            if job and job.child:
+                job.child.signal(signal.SIGTERM)
+        until = time.monotonic() + 10.0
+        while time.monotonic() < until and any(j and j.child and j.child.poll() is None for j in self.slots.values()):
+            time.sleep(TICK_SECONDS)

@@ -1,0 +1,57 @@
+"""Pausing, resuming, cancelling and a worker that cannot speak, with real processes."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from shrunk_core.engine.client import cancel, pause, resume
+from shrunk_core.engine.standing import read_standings
+from shrunk_core.record.eventlog import read_events
+from shrunk_core.record.events import Finished, Left
+from shrunk_core.record.rundir import run_dirs
+
+from tests.tiny import shrunk, wait_for, write_grid
+
+
+def statuses(lab: Path) -> list[str]:
+    return sorted(s.status(time.time()).status for s in read_standings(lab).values())
+
+
+def test_pause_frees_the_slot_and_resume_goes_on(lab: Path, tmp_path: Path) -> None:
+    grid = write_grid(tmp_path, updates=800, evaluate_every=400, seeds="[0, 1]")
+    assert shrunk("run", grid, "--lab", lab, "--detach", "--slots", "1").returncode == 0
+    wait_for(lambda: any(s.update > 5 for s in read_standings(lab).values()), "an update")
+    first = next(r for r, s in read_standings(lab).items() if s.update > 5)
+    began = time.monotonic()
+    reply = pause(lab, [first])
+    assert time.monotonic() - began < 2.0
+    assert reply.done == (first,)
+    wait_for(lambda: read_standings(lab)[first].status(time.time()).status == "paused", "the pause")
+    other = next(r for r in read_standings(lab) if r != first)
+    wait_for(lambda: read_standings(lab)[other].update > 5, "the other run on the freed slot")
+    assert cancel(lab, [other]).done == (other,)
+    wait_for(lambda: read_standings(lab)[other].status(time.time()).status == "cancelled", "the cancelling")
+    assert resume(lab, [first]).done == (first,)
+    wait_for(lambda: read_standings(lab)[first].status(time.time()).status == "finished", "the end", 120)
+    events = list(read_events(lab / "runs" / first / "events.jsonl"))
+    assert [e.reason for e in events if isinstance(e, Left)] == ["pause"]
+    assert sum(isinstance(e, Finished) for e in events) == 1
+    assert resume(lab, [first]).left == {first: "is finished"}
+    asked = shrunk("sql", "select count(*) as n from hardware where device = 'cpu'", "--lab", lab, "--format", "json")
+    assert json.loads(asked.stdout)[0]["n"] > 0, asked.stderr
+
+
+def test_a_worker_that_cannot_open_its_log_fails_at_once(lab: Path, tmp_path: Path) -> None:
+    """A log of a newer version: no traceback, no retries, and the reason where a person looks."""
+    grid = write_grid(tmp_path, updates=60)
+    assert shrunk("run", grid, "--lab", lab).returncode == 0
+    (run,) = run_dirs(lab)
+    run.events_file.write_text('{"v": 99, "kind": "started", "logged_at": 1.0}\n')
+    done = shrunk("run", grid, "--lab", lab)
+    assert done.returncode == 1
+    (row,) = json.loads(shrunk("status", "--lab", lab, "--format", "json").stdout)
+    assert row["status"] == "failed"
+    assert "newer" in row["reason"] and "code 1" in row["reason"]
+    assert "Traceback" not in run.worker_log.read_text()
