@@ -78,11 +78,13 @@ def test_sample_grid_is_planned_without_a_problem(path: Path, tmp_path: Path, mo
     """On any machine: what a source holds is not asked, and neither the device nor the speed matters."""
     monkeypatch.setattr(planning, "corpus_fingerprint", lambda corpus, cache: f"{abs(hash(corpus)):012x}"[:12])
     grid = load_grid(path)
-    assert all(s.startswith(("embedded:", "hub:")) for p in grid.points() for s in p.corpus.sources), "not in a clone"
+    own = path.stem == "children"  # stands for a corpus of the reader's
+    named = ("embedded:", "hub:")
+    assert own or all(s.startswith(named) for p in grid.points() for s in p.corpus.sources), "not in a clone"
     planned = make_plan(init_lab(tmp_path / "lab"), grid)
     planned.refuse_problems()
     assert planned.repeated == 0
-    assert len(planned.runs) >= 6
+    assert own or len(planned.runs) >= 6
     assert len({r.name for r in planned.runs}) == len(planned.runs), "two runs of one name"
 
 

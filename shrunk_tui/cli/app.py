@@ -46,9 +46,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "frontier": ("analysis:frontier", "The compute-optimal points of learning curves."),
     "icer": ("analysis:icer", "What the next unit of quality costs, along one axis or all."),
     "correlate": ("analysis:correlate", "Does perplexity predict the score? With intervals over runs."),
+    "glue": ("glue:glue", "Fine-tune checkpoints on GLUE, tasks of its form and probes; the gain of pre-training."),
+    "minimal-pairs": ("glue:minimal_pairs", "Minimal pairs such as BLiMP: is the good sentence the likelier one?"),
     "report": ("report:report", "One Markdown page about the lab: results, laws, costs, caveats, figures."),
     "import": ("importing:import_", "Take somebody else's learning curves in, to be drawn beside yours."),
     "cost": ("cost:cost", "Parameters and FLOPs of one shape in all countings."),
+    "bench": ("bench:bench", "Measure this machine: tokens/s by shape, precision and packing, for plans and slots."),
     "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),
 }
 

@@ -19,9 +19,15 @@ from ..charts import Chart, Series, draw
 from .language import GridOption, SourceOption, TextColumnOption, bars, find_corpus, follow, noun, recipe_of_grid
 from .output import Format, FormatOption, LabOption, bold, chart_size, colours, print_object, print_rows, say
 
-app = noun(
-    "Reduced languages: build, look at, list.\n\nExample: shrunk corpus build --source books.parquet --vocabulary childes.csv"
-)
+app = noun()
+
+
+@app.callback()
+def about_corpora() -> None:
+    """Reduced languages: build, look at, list.
+
+    Example: shrunk corpus build --source books.parquet --vocabulary childes.csv
+    """
 
 
 class Unit(str, Enum):

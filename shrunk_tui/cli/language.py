@@ -29,7 +29,7 @@ TextColumnOption = Annotated[
 ]
 
 
-def noun(help: str) -> typer.Typer:
+def noun() -> typer.Typer:
     """A command that has verbs."""
     return typer.Typer(
         add_completion=False,
@@ -37,7 +37,6 @@ def noun(help: str) -> typer.Typer:
         pretty_exceptions_enable=False,
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
-        help=help,
     )
 
 

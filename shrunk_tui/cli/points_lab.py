@@ -109,10 +109,17 @@ def _one_set(store: Store, points: Points, evaluation_id: str | None) -> Points:
 
 
 def task_means(store: Store) -> dict[str, dict[str, float]]:
-    """Mean scores by run and task, from the view `task_means` (run_id, task, mean); {} in a lab without it."""
-    if not store.query("select 1 from duckdb_views() where view_name = 'task_means'").rows:
-        return {}
+    """Mean scores of the best checkpoints by run and task; a filtered task is a task of its own, `cola, filtered`.
+
+    Of a task scored under several settings, those that most seeds of the lab were scored under.
+    """
     found: dict[str, dict[str, float]] = {}
-    for run_id, task, mean in store.query("select run_id, task, mean from task_means where mean is not null").rows:
+    query = (
+        "with best as (select run_id, task || if(filtered, ', filtered', '') as name, mean, comparison, "
+        "sum(seeds) over (partition by comparison) as cells from task_means where checkpoint = 'best') "
+        "select run_id, name, mean from best "
+        "qualify dense_rank() over (partition by name order by cells desc, comparison) = 1"
+    )
+    for run_id, task, mean in store.query(query).rows:
         found.setdefault(run_id, {})[task] = mean
     return found

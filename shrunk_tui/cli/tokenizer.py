@@ -23,7 +23,17 @@ from .corpus import Kind
 from .language import find_corpus, follow, noun
 from .output import Format, FormatOption, LabOption, chart_size, colours, print_object, print_rows, say
 
-app = noun("Tokenizers: train, find the right size, list.\n\nExample: shrunk tokenizer tune --sizes 1000:20000")
+app = noun()
+
+
+@app.callback()
+def about_tokenizers() -> None:
+    """Tokenizers: train, find the right size, list.
+
+    Example: shrunk tokenizer tune --sizes 1000:20000
+    """
+
+
 CorpusArgument = Annotated[
     str | None, typer.Argument(help="Corpus fingerprint, or its beginning; the latest by default.")
 ]

@@ -19,9 +19,17 @@ from ..charts import Chart, Series, draw
 from .language import ProgressLine, SourceOption, TextColumnOption, noun
 from .output import Format, FormatOption, bold, chart_size, colours, print_object, print_rows, say
 
-app = noun(
-    "Word lists: show, how much of a text they cover, compare.\n\nExample: shrunk vocabulary coverage childes.csv --source books.parquet"
-)
+app = noun()
+
+
+@app.callback()
+def about_vocabularies() -> None:
+    """Word lists: show, how much of a text they cover, compare.
+
+    Example: shrunk vocabulary coverage childes.csv --source books.parquet
+    """
+
+
 ListArgument = Annotated[str, typer.Argument(help="Word list, CSV with a `word` column, top:N, wordfreq:en:N.")]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shrunk_core.config.cell import CellSpec, FinetuneSpec, TaskSpec
-from shrunk_core.record.cell_events import CellStarted
+from shrunk_core.record.cell_events import CellFinished, CellScored, CellStarted
 from shrunk_core.record.rundir import this_process
 
 TASK = TaskSpec(name="cola", fields=("sentence",), labels=("unacceptable", "acceptable"), metrics=("matthews",))
@@ -43,3 +43,26 @@ def cell_started(at: float, attempt: int = 1, from_update: int = 0, **changes: A
         "logged_at": at,
     }
     return CellStarted(**(fields | changes))
+
+
+def scored_event(
+    value: float, metric: str = "matthews", attempt: int = 1, at: float = 1.0, **changes: Any
+) -> CellScored:
+    fields: dict[str, Any] = {
+        "attempt": attempt,
+        "split": "validation",
+        "group": "",
+        "metric": metric,
+        "place": 0,
+        "value": value,
+        "stderr": 0.01,
+        "n": 100,
+        "epoch": 2,
+        "learning_rate": 1e-3,
+        "logged_at": at,
+    }
+    return CellScored(**(fields | changes))
+
+
+def cell_finished(at: float = 2.0) -> CellFinished:
+    return CellFinished(attempt=1, update=10, epoch=2, seconds=1.0, logged_at=at)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cell_lab import cell, cell_finished, cell_started, scored_event
 from shrunk_core.config.lab import init_lab
 from shrunk_core.cost import costs
 from shrunk_core.errors import ConfigError, DataError, FitError
+from shrunk_core.record.celldir import write_cell
 from shrunk_core.record.rundir import write_spec
-from store_lab import evaluated, finished, spec, started, step, write
+from store_lab import T0, evaluated, finished, spec, started, step, write
 from typer.testing import CliRunner
 
 from shrunk_tui.cli.app import app
@@ -277,12 +280,18 @@ def test_ladders_of_the_lab(in_grid: Path) -> None:
         ask("icer", "--cost", "energy")
 
 
+def score_run(lab: Path, run_id: str, value: float) -> None:
+    """A finished cell: the run's best checkpoint on cola."""
+    folder = write_cell(lab, cell(run_id))
+    write(folder.events_file, cell_started(T0), scored_event(value), cell_finished())
+
+
 def test_tasks_come_from_the_view_of_their_means(in_grid: Path) -> None:
     with pytest.raises(FitError, match="no run of this lab has been scored"):
         ask("correlate")
-    (in_grid / "views.sql").write_text(
-        "create view task_means as select run_id, 'cola' as task, 1 - final_loss / 10 as mean from runs where hidden_size > 16;"
-    )
+    scored = list(ask("sql", "select run_id, final_loss from runs where hidden_size > 16"))
+    for row in scored:
+        score_run(in_grid, row["run_id"], 1 - row["final_loss"] / 10)
     try:
         rows = ask("correlate", "--bootstrap", "200")
         assert {row["y"] for row in rows} == {"cola"} and rows[1]["value"] == pytest.approx(-1) and rows[0]["n"] == 9
@@ -294,7 +303,8 @@ def test_tasks_come_from_the_view_of_their_means(in_grid: Path) -> None:
             (32, 64, 3, 3),
         ]
     finally:
-        (in_grid / "views.sql").unlink()
+        for row in scored:
+            shutil.rmtree(in_grid / "runs" / row["run_id"] / "downstream")
 
 
 def test_evaluation_sets_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ class TaskSpec:
     )
     splits: tuple[str, ...] = setting(("validation",), "Splits that are scored, each with all metrics.")
     hub: str = setting("", "Data set on the hub, OWNER/NAME or OWNER/NAME:CONFIG.", identity=False)
+    skip_unlabelled: bool = setting(False, "Rows with the label -1 (nobody agreed on one) are left out, not refused.")
     average: bool = setting(True, "Counts in task averages.", identity=False)
     low: float = setting(0.0, "Least label of a task of numbers.", identity=False)
     high: float = setting(5.0, "Largest label of a task of numbers.", identity=False)
@@ -99,9 +100,10 @@ class PairsSpec:
 
     method: str = setting(
         "original",
-        "Masked models: `original` masks one token a copy (Salazar et al. 2020), `within-word` also the later tokens of "
-        "its word (Kauf and Ivanova 2023), which does not reward a model for splitting words. Causal models ignore it.",
-        choices=("original", "within-word"),
+        "Masked models: `original` masks one token a copy (Salazar et al. 2020); `within-word` also the later tokens of "
+        "its word, which does not reward a model for splitting words (Kauf and Ivanova 2023); `whole-word` masks and "
+        "scores a word at once, a copy a word: the cheapest. Causal models need no choice.",
+        choices=("original", "within-word", "whole-word"),
     )
     precision: str = setting("auto", "Arithmetic of the matrix products.", choices=("auto", "fp32", "bf16"))
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..config.spec import ModelSpec, TrainSpec
 from ..cost import flops_per_update
+from .hardware import gpus, resolve_precision
+from .machine import Machine
 
 EFFICIENCY = 0.45
 """Share of the plain matrix product's speed that a training step of these shapes reached on one AVX-512 core."""
@@ -33,7 +35,26 @@ def matmul_flops_per_second() -> float:
     return 8 * 2 * 256**3 / best
 
 
-def estimated_seconds(model: ModelSpec, train: TrainSpec) -> float:
-    """Rough seconds of training on one CPU core, evaluation and start apart. An estimate, not a measurement."""
+def seconds_per_update(model: ModelSpec, train: TrainSpec, machine: Machine | None = None) -> float:
+    """Seconds of an update of a run with a core or device to itself, from what `shrunk bench` measured on this machine.
+
+    Without measurements a rough guess of one CPU core: its matrix product, timed now, and a price of each kernel.
+    """
+    if machine is not None:
+        device = planned_device(train.device)
+        precision = resolve_precision(train.precision, train.device)
+        measured = machine.seconds_per_update(model, train, precision, device)
+        if measured:
+            return measured
     arithmetic = flops_per_update(model, train, "executed") / (EFFICIENCY * matmul_flops_per_second())
-    return train.updates * (arithmetic + SECONDS_PER_KERNEL * (60 * model.num_layers + 80))
+    return arithmetic + SECONDS_PER_KERNEL * (60 * model.num_layers + 80)
+
+
+def estimated_seconds(model: ModelSpec, train: TrainSpec, machine: Machine | None = None) -> float:
+    """Seconds of training, evaluation and start apart: the budget where it is minutes, else updates times their price."""
+    return 60 * train.minutes if train.minutes else train.updates * seconds_per_update(model, train, machine)
+
+
+def planned_device(device: str) -> str:
+    """`cpu` or `cuda`: where a run with this setting would train here."""
+    return "cpu" if device == "cpu" or (device == "auto" and not gpus()) else "cuda"

@@ -14,8 +14,9 @@ from ..cost import COUNTINGS, DEFAULT_COUNTING, costs, disk_bytes, memory_bytes,
 from ..errors import PlanError
 from ..language.corpus import corpus_fingerprint, digest_cache
 from ..language.tokenizer import tokenizer_fingerprint
-from .estimate import estimated_seconds
+from .estimate import estimated_seconds, seconds_per_update
 from .hardware import resolve_precision
+from .machine import Machine, read_machine
 from .standing import Standing, read_standings
 
 MICRO_BATCH_TOKENS = 8192
@@ -33,6 +34,7 @@ class PlannedRun:
     costs: dict[str, int]
     status: str
     problem: str
+    machine: Machine | None = None
 
     def row(self, counting: str = DEFAULT_COUNTING) -> dict[str, Any]:
         """The row that `shrunk plan` prints."""
@@ -61,7 +63,7 @@ class PlannedRun:
                 scored_share(train),
             ),
             "disk_bytes": disk_bytes(model, train),
-            "seconds": round(estimated_seconds(model, train), 1),
+            "seconds": round(estimated_seconds(model, train, self.machine), 1),
             "status": self.status,
             "problem": self.problem,
         }
@@ -95,6 +97,7 @@ def make_plan(lab: Path, grid: GridSpec) -> RunPlan:
     """Work out every run of a grid. Reads the sources once to know their content (cached in the lab by size and time)."""
     fingerprints: dict[CorpusSpec, str] = {}
     standings = read_standings(lab)
+    machine = read_machine(lab)
     runs: dict[str, PlannedRun] = {}
     repeated = 0
     for number, point in enumerate(grid.points()):
@@ -106,7 +109,7 @@ def make_plan(lab: Path, grid: GridSpec) -> RunPlan:
             continue
         if point.corpus not in fingerprints:
             fingerprints[point.corpus] = corpus_fingerprint(point.corpus, digest_cache(lab))
-        spec = run_spec(point, fingerprints[point.corpus])
+        spec = run_spec(point, fingerprints[point.corpus], machine)
         if spec.run_id in runs:
             repeated += 1
             continue
@@ -119,18 +122,26 @@ def make_plan(lab: Path, grid: GridSpec) -> RunPlan:
             costs=costs(point.model, point.train),
             status=standing.status(time.time()).status if standing.known else "",
             problem="",
+            machine=machine,
         )
     return RunPlan(grid=grid, runs=tuple(runs.values()), repeated=repeated)
 
 
-def run_spec(point: GridPoint, fingerprint: str) -> RunSpec:
-    """The frozen spec of a grid point whose corpus has this fingerprint; `auto` precision is settled here."""
+def run_spec(point: GridPoint, fingerprint: str, machine: Machine | None = None) -> RunSpec:
+    """The frozen spec of a grid point whose corpus has this fingerprint.
+
+    Settled here: `auto` precision, and the updates that a budget of minutes is expected to hold on this machine.
+    """
     precision = resolve_precision(point.train.precision, point.train.device)
+    train = dataclasses.replace(point.train, precision=precision)
+    if train.minutes:
+        updates = max(1, round(60 * train.minutes / seconds_per_update(point.model, train, machine)))
+        train = dataclasses.replace(train, updates=updates)
     return RunSpec(
         model=point.model,
         corpus=point.corpus,
         tokenizer=point.tokenizer,
-        train=dataclasses.replace(point.train, precision=precision),
+        train=train,
         seed=point.seed,
         corpus_fingerprint=fingerprint,
         tokenizer_fingerprint=tokenizer_fingerprint(fingerprint, point.tokenizer),

@@ -1,7 +1,8 @@
-"""One run in one process: `python -P -m shrunk_core.engine.worker RUN_DIR`. The only door to torch.
+"""One job in one process: `python -P -m shrunk_core.engine.worker RUN_DIR`. The only door to torch.
 
-It drains the training generator into the run's log, heeds `control/` and SIGTERM / SIGINT, and turns every failure into
-a `Failed` event. Exit: 0 finished or left on request, 1 failed, 3 another worker has the run.
+The folder is of a run or of a downstream cell. It drains the job's generator into the job's log, heeds `control/` and
+SIGTERM / SIGINT, and turns every failure into a `Failed` event. Exit: 0 finished or left on request, 1 failed, 3
+another worker has the run.
 """
 
 from __future__ import annotations
@@ -15,21 +16,26 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 
 from .. import __version__
 from ..config.spec import RunSpec
 from ..cost import num_params
+from ..downstream.cell import CellRuntime, cell_events
 from ..errors import DataError, RunError, ShrunkError
 from ..language.corpus import open_tokens, unigram_counts
 from ..language.packing import PackedRows, pack
 from ..language.tokenizer import tokenizer_folder
 from ..language.word_starts import word_starts
+from ..record.cell_events import CellFinished
+from ..record.celldir import read_cell
+from ..record.event_base import Attempt
 from ..record.eventlog import EventWriter, read_events
 from ..record.events import Evaluated, Event, Failed, Finished, MemoryReported, Noted, Resumed, Started, Step
 from ..record.lock import FileLock
-from ..record.rundir import RunDir, read_spec, this_process
+from ..record.rundir import RunDir, is_cell, read_spec, run_dir, this_process
 from ..train.arithmetic import set_up
 from ..train.pretrain import Barrier, Language, NonFinite, Trainer
 from ..train.runtime import Requests, Runtime, choose_execution, device_name, pick_device
@@ -56,14 +62,17 @@ def main(arguments: list[str]) -> int:
     except ShrunkError as problem:  # a log of a newer version, a full disk: nothing can be said there
         print(problem, file=sys.stderr)
         return 1
-    if any(isinstance(e, Finished) for e in past):
+    if any(isinstance(e, Finished | CellFinished) for e in past):
         return 0
-    starts = [e for e in past if isinstance(e, (Started, Resumed))]
+    starts = [e for e in past if isinstance(e, Attempt)]
     attempt = len(starts) + 1
     update = max((e.update for e in past if isinstance(e, Step)), default=0)
+    requests = Requests(run.control, lambda: bool(signals))
     try:
-        spec = read_spec(run).spec
-        for event in work(spec, run, Requests(run.control, lambda: bool(signals)), attempt, starts):
+        job = (
+            work_on_cell(run, requests, attempt) if is_cell(run.run_id) else work_on_run(run, requests, attempt, starts)
+        )
+        for event in job:
             if isinstance(event, Barrier):
                 log.sync()
             else:
@@ -80,10 +89,9 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def work(
-    spec: RunSpec, run: RunDir, requests: Requests, attempt: int, starts: list[Started | Resumed]
-) -> Iterator[Event]:
+def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Attempt]) -> Iterator[Event]:
     """The run's events from its first or its next attempt on."""
+    spec = read_spec(run).spec
     lab = run.path.parent.parent
     first = starts[0] if starts else None
     threads = first.threads if first else int(os.environ.get("OMP_NUM_THREADS", "1"))
@@ -105,22 +113,7 @@ def work(
         else micro_batch(spec.train.micro_batch, spec.train.batch_size, spec.train.sequence_length),
     )
     trainer = Trainer(spec, read_language(spec, lab), run, runtime, requests, attempt)
-    process = this_process()
-    birth = {
-        "attempt": attempt,
-        "host": process.host,
-        "pid": process.pid,
-        "process_started_at": process.started_at,
-        "device": str(device),
-        "device_name": device_name(device),
-        "device_uuid": uuid_of(device),
-        "threads": threads,
-        "micro_batch": runtime.micro_batch,
-        "torch_version": torch.__version__,
-        "shrunk_version": __version__,
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "execution": runtime.execution,
-    }
+    birth = birth_of(attempt, runtime)
     restored = trainer.restore()
     if starts:
         yield Resumed(**birth, from_update=trainer.progress.update)
@@ -134,6 +127,42 @@ def work(
             train_tokens=trainer.language.train.num_tokens,
         )
     yield from trainer.events()
+
+
+def work_on_cell(cell: RunDir, requests: Requests, attempt: int) -> Iterator[Event]:
+    """A downstream cell's events from its first or its next attempt on."""
+    spec = read_cell(cell)
+    lab = cell.path.parents[3]
+    run = read_spec(run_dir(lab, spec.run_id)).spec
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    torch.set_num_threads(threads)
+    device = pick_device(run.train.device)
+    batch = spec.finetune.batch_size if spec.finetune else 0
+    precision = spec.finetune.precision if spec.finetune else spec.pairs.precision if spec.pairs else "fp32"
+    set_up(precision, device)
+    execution = choose_execution(precision, device)
+    birth = birth_of(attempt, Runtime(device=device, execution=execution, threads=threads, micro_batch=batch))
+    yield from cell_events(lab, cell, spec, run, CellRuntime(device=device, requests=requests, birth=birth))
+
+
+def birth_of(attempt: int, runtime: Runtime) -> dict[str, Any]:
+    """What an `Attempt` says of this process and what it computes with."""
+    process = this_process()
+    return {
+        "attempt": attempt,
+        "host": process.host,
+        "pid": process.pid,
+        "process_started_at": process.started_at,
+        "device": str(runtime.device),
+        "device_name": device_name(runtime.device),
+        "device_uuid": uuid_of(runtime.device),
+        "threads": runtime.threads,
+        "micro_batch": runtime.micro_batch,
+        "torch_version": torch.__version__,
+        "shrunk_version": __version__,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "execution": runtime.execution,
+    }
 
 
 def read_language(spec: RunSpec, lab: Path) -> Language:

@@ -20,7 +20,7 @@ class SupervisorStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisorStopped(Event):
-    """The supervisor has left. `reason`: `idle`, `signal`, `taken-over`."""
+    """The supervisor has left. `reason`: `idle` or `signal`."""
 
     kind: ClassVar[str] = "supervisor-stopped"
     host: str

@@ -154,7 +154,9 @@ def read_spec(run: RunDir) -> SpecFile:
     except FileNotFoundError:
         raise RunError(f"no run {run.run_id}: {run.spec_file} does not exist") from None
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as problem:
-        raise RunError(f"{run.spec_file} cannot be read ({problem}); was it written by a newer shrunk-tui?") from None
+        raise RunError(
+            f"{run.spec_file} cannot be read ({problem}); it is broken, or of another version of shrunk-tui"
+        ) from None
 
 
 def write_atomically(path: Path, text: str) -> None:

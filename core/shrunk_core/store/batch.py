@@ -31,6 +31,7 @@ class Batch:
     events: list[Row] = field(default_factory=list)
     hardware: list[Row] = field(default_factory=list)
     specs: dict[str, Row] = field(default_factory=dict)
+    cells: dict[str, Row] = field(default_factory=dict)
     states: dict[str, RunState] = field(default_factory=dict)
     cuts: dict[str, list[int]] = field(default_factory=dict)
     words: dict[str, QueueWord] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Batch:
             _append(con, "raw.events", self.events)
             _append(con, "raw.hardware", self.hardware)
             _replace(con, "run_specs", "run_id", self.specs, self.specs.values())
+            _replace(con, "cells", "job_id", self.cells, self.cells.values())
             replace_states(con, self.states)
             segments = ((run_id, i, last) for run_id, cuts in self.cuts.items() for i, last in enumerate(cuts))
             _replace(con, "segments", "run_id", self.cuts, segments)
@@ -139,6 +141,7 @@ def _forget(con: duckdb.DuckDBPyConnection, sources: set[str]) -> None:
     names = [list(sources)]
     for table in ("segments", "run_specs", "run_states", "steps", "evaluations"):
         con.execute(f"delete from raw.{table} where run_id in (select unnest(?::varchar[]))", names)
+    con.execute("delete from raw.cells where job_id in (select unnest(?::varchar[]))", names)
     for table in ("logs", "events", "hardware"):
         con.execute(f"delete from raw.{table} where source in (select unnest(?::varchar[]))", names)
     if ALL_JOURNALS in sources:

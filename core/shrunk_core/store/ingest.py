@@ -31,11 +31,11 @@ from ..record.events import (
     decode,
 )
 from ..record.lab_events import HardwareSampled
-from ..record.rundir import Process
+from ..record.rundir import Process, is_cell
 from ..record.status import QueueWord, alive_or_none, derive_status, fold_queue
 from .batch import ALL_JOURNALS, STEP_PREFIX, Batch, bump_generation, replace_states, transaction
 from .logs import FoundLog, LogPosition, is_continuation, next_lines, scan
-from .rows import evaluation_row, event_row, hardware_row, is_well_formed, spec_row, step_row
+from .rows import cell_row, evaluation_row, event_row, hardware_row, is_well_formed, spec_row, step_row
 from .runstate import RunState, fold_event
 from .schema import NEVER_CUT
 
@@ -87,7 +87,7 @@ class Ingest:
         query = "select run_id, last_update from raw.segments where run_id in (select unnest(?::varchar[]))"
         for run_id, last in self._all(query + " order by segment", [ids]):
             self.cuts.setdefault(run_id, []).append(last)
-        self.words = queue_words(self.con) if any(not log.is_run for log in changed) else {}
+        self.words = queue_words(self.con) if any(_is_journal(log.source) for log in changed) else {}
 
     def _forget_replaced(
         self, gone: Iterable[str], changed: list[FoundLog], found: dict[str, FoundLog], known: dict[str, LogPosition]
@@ -107,7 +107,8 @@ class Ingest:
             again |= journals
             self.words = {}
             self.batch.forgotten |= {ALL_JOURNALS}
-            changed = [log for log in changed if log.is_run] + [log for log in found.values() if not log.is_run]
+            changed = [log for log in changed if not _is_journal(log.source)]
+            changed += [log for log in found.values() if _is_journal(log.source)]
         for source in again:
             known.pop(source, None)
         for run_id in runs:
@@ -123,6 +124,8 @@ class Ingest:
         try:
             if log.is_run:
                 self._take_spec(log)
+            elif is_cell(log.source):
+                self.batch.cells[log.source] = cell_row(log)
             done = position
             while True:
                 lines, moved = next_lines(log.path, done)
@@ -192,7 +195,7 @@ class Ingest:
             if event is None:
                 continue
             run_id = event.fields.get("run_id") if isinstance(event, Unknown) else getattr(event, "run_id", None)
-            run_id = run_id if isinstance(run_id, str) else None
+            run_id = source if is_cell(source) else run_id if isinstance(run_id, str) else None
             if isinstance(event, RunQueued | RunLaunched | RunReaped | RunDequeued):
                 word = fold_queue(self.words.get(event.run_id, QueueWord()), event)
                 self.words[event.run_id] = self.batch.words[event.run_id] = word
@@ -205,7 +208,7 @@ class Ingest:
         """A log that cannot be read: none of its rows, a problem in every report until its files change."""
         batch, source = self.batch, log.source
         batch.forgotten.add(source)
-        for part in (batch.specs, batch.states, batch.cuts):
+        for part in (batch.specs, batch.states, batch.cuts, batch.cells):
             part.pop(source, None)
         for rows in (batch.pieces, batch.steps, batch.evaluations, batch.events):
             rows[:] = [row for row in rows if row[0] != source]  # pyright: ignore[reportArgumentType]

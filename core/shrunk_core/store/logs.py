@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..record.eventlog import read_new
 from ..record.journal import journal_files
+from ..record.rundir import CHILDREN
 
 CHUNK_BYTES = 8 << 20
 """Most bytes of one log read at once."""
@@ -17,7 +18,9 @@ CHUNK_BYTES = 8 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class FoundLog:
-    """A log on disk now. source: a run's id, or a journal's file name. stamp changes whenever its files do."""
+    """A log on disk now. source: a run's id, a cell's `RUN/CELL`, or a journal's file name. stamp changes whenever its
+    files do. is_run: of a run, not of a cell or a journal.
+    """
 
     source: str
     path: Path
@@ -58,8 +61,27 @@ def scan(lab: Path) -> dict[str, FoundLog]:
         found[entry.name] = FoundLog(
             source=entry.name, path=path, is_run=True, stamp=f"{spec}|{log}", has_spec=bool(spec)
         )
+        found |= _cells(entry.name, entry.path)
     for path in journal_files(lab):
         found[path.name] = FoundLog(source=path.name, path=path, is_run=False, stamp=_stamp(str(path)))
+    return found
+
+
+def _cells(run_id: str, folder: str) -> dict[str, FoundLog]:
+    """Logs of a run's downstream cells. A cell's spec is written before its log."""
+    try:
+        entries = sorted(os.listdir(f"{folder}/{CHILDREN}"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    found = {}
+    for name in entries:
+        path = f"{folder}/{CHILDREN}/{name}"
+        spec, log = _stamp(path + "/spec.json"), _stamp(path + "/events.jsonl")
+        if spec:
+            source = f"{run_id}/{name}"
+            found[source] = FoundLog(
+                source=source, path=Path(path) / "events.jsonl", is_run=False, stamp=f"{spec}|{log}"
+            )
     return found
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from ..errors import RunError
+from ..record.celldir import read_cell
 from ..record.events import Evaluated, Event, Step, encode
 from ..record.lab_events import HardwareSampled
 from ..record.rundir import RunDir, read_spec
@@ -130,6 +131,26 @@ def spec_row(log: FoundLog) -> Row:
         if not _fits(name if not name.startswith("flops") else "flops", value, _SQL[sql_type]):
             raise RunError(f"{path}: {name} is {value!r}, which is no {sql_type}")
     return tuple(list(v) if isinstance(v, tuple) else v for v in (values[name] for name, _ in run_spec_columns()))
+
+
+def cell_row(log: FoundLog) -> Row:
+    """The row of `raw.cells` for a downstream cell; RunError when its spec.json cannot be used."""
+    cell = read_cell(RunDir(log.path.parent))
+    if cell.job_id != log.source:
+        raise RunError(f"{log.path.parent / 'spec.json'} is of cell {cell.job_id}, not of the folder it lies in")
+    settings = cell.finetune.name if cell.finetune else cell.pairs.method if cell.pairs else ""
+    return (
+        cell.job_id,
+        cell.run_id,
+        cell.cell_id,
+        cell.comparison,
+        cell.checkpoint,
+        cell.task.name,
+        cell.filtered,
+        cell.seed,
+        settings,
+        cell.task.average,
+    )
 
 
 _SQL: dict[str, tuple[type, ...]] = {

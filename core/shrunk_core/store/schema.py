@@ -133,6 +133,18 @@ EVALUATION_FIELDS: tuple[tuple[str, str], ...] = (
     ("seconds", "DOUBLE"),
     ("logged_at", "DOUBLE"),
 )
+CELL_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("job_id", "VARCHAR"),
+    ("run_id", "VARCHAR"),
+    ("cell_id", "VARCHAR"),
+    ("comparison", "VARCHAR"),
+    ("checkpoint", "VARCHAR"),
+    ("task", "VARCHAR"),
+    ("filtered", "BOOLEAN"),
+    ("seed", "BIGINT"),
+    ("settings", "VARCHAR"),
+    ("averaged", "BOOLEAN"),
+)
 HARDWARE_FIELDS: tuple[tuple[str, str], ...] = (
     ("device", "VARCHAR"),
     ("name", "VARCHAR"),
@@ -167,8 +179,10 @@ def tables() -> dict[str, str]:
         "host VARCHAR, pid BIGINT, process_started_at DOUBLE",
         "steps": _columns(_ROW + list(STEP_FIELDS)),
         "evaluations": _columns(_ROW + list(EVALUATION_FIELDS)),
+        # One row a downstream cell, from its spec.json; job_id is RUN/CELL, the source of its events.
+        "cells": _columns(CELL_COLUMNS),
         "hardware": _columns([("source", "VARCHAR"), ("seq", "BIGINT"), *HARDWARE_FIELDS]),
-        # Every other event, of runs and journals; source: the run's id or the journal's file name.
+        # Every other event, of runs, cells and journals; source: the run's id or the journal's file name.
         "events": "source VARCHAR, run_id VARCHAR, seq BIGINT, segment INTEGER, kind VARCHAR, attempt BIGINT, "
         "update BIGINT, message VARCHAR, fields JSON, logged_at DOUBLE",
     }

@@ -10,6 +10,7 @@ from functools import cache
 from ..record.status import STATUSES
 from .schema import spec_columns
 from .study_views import study_views
+from .task_views import task_views
 from .view import Column, View, field, time_of
 
 COUNTINGS = ("paper", "hoffmann", "kaplan", "executed")
@@ -286,6 +287,7 @@ def views() -> tuple[View, ...]:
         _corpora(),
         _tokenizers(),
         *study_views(),
+        *task_views(),
     )
 
 
