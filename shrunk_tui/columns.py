@@ -63,7 +63,7 @@ def values_of(row: Row) -> dict[str, Any]:
         "seconds_left": left,
         "tags": " ".join(row.tags),
         "note": row.note,
-        "archived": getattr(row.standing, "archived", False),
+        "archived": row.standing.archived,
     }
     return out
 

@@ -57,11 +57,11 @@ class Row:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        return tuple(sorted(getattr(self.standing, "tags", ())))
+        return tuple(sorted(self.standing.tags))
 
     @property
     def note(self) -> str:
-        return getattr(self.standing, "note", "")
+        return self.standing.note
 
 
 class Watcher:

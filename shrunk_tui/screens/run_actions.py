@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from shrunk_core.errors import RunError
 from textual.binding import Binding
 from textual.content import Content
 
@@ -76,15 +74,11 @@ class RunActions:
         def act() -> Any:
             from shrunk_core.engine import client
 
-            request = getattr(client, action, None)
-            if request is None:
-                raise RunError(f"the engine of this version cannot {action} runs")
-            return request(self.session.lab, list(run_ids))
+            return getattr(client, action)(self.session.lab, list(run_ids))
 
         def said(reply: Any) -> str:
-            done, left = getattr(reply, "done", reply), getattr(reply, "left", {})
-            words = [f"{doing} {self._named(done)}"] if done else []
-            words += [f"{self.session.rows[r].spec.name}: {why}" for r, why in list(left.items())[:3]
+            words = [f"{doing} {self._named(reply.done)}"] if reply.done else []
+            words += [f"{self.session.rows[r].spec.name}: {why}" for r, why in list(reply.left.items())[:3]
                       if r in self.session.rows]  # fmt: skip
             return ". ".join(words) or "Nothing changed."
 
@@ -168,27 +162,22 @@ class RunActions:
             self._do(export_csv, self.session, run_ids, said=lambda paths: "Written: " + ", ".join(map(str, paths)))
 
 
-def _notebook() -> Any:
-    """The engine's tags, notes and deletions. RunError where this version has none."""
-    try:
-        return importlib.import_module("shrunk_core.engine.notebook")
-    except ModuleNotFoundError:
-        raise RunError("the engine of this version keeps no tags and notes") from None
-
-
 def write_tags(lab: Path, run_ids: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> None:
-    notebook = _notebook()
-    notebook.tag(lab, run_ids, add=add, remove=remove)
+    from shrunk_core.engine.notebook import tag
+
+    tag(lab, run_ids, add=add, remove=remove)
 
 
 def write_note(lab: Path, run_id: str, text: str) -> None:
-    notebook = _notebook()
-    notebook.note(lab, run_id, text)
+    from shrunk_core.engine.notebook import note
+
+    note(lab, run_id, text)
 
 
 def delete_runs(lab: Path, run_ids: Sequence[str]) -> int:
-    notebook = _notebook()
-    return notebook.delete(lab, run_ids)
+    from shrunk_core.engine.notebook import delete
+
+    return delete(lab, run_ids)
 
 
 def comparison(session: LabSession, run_ids: Sequence[str]) -> Content:
