@@ -38,6 +38,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gc": ("notes:gc", "Free disk space that no run needs."),
     "replay": ("replay:replay", "Play a finished grid's logs through the screens again."),
     "plot": ("plot:plot", "Loss curves, or loss against FLOPs, tokens or parameters, in the terminal."),
+    "corpus": ("corpus:app", "Reduced languages: build, look at, list."),
+    "vocabulary": ("vocabulary:app", "Word lists: show, how much of a text they cover, compare."),
+    "tokenizer": ("tokenizer:app", "Tokenizers: train, find the right size, list."),
     "sql": ("sql:sql", "Ask the lab's database, read-only, at any moment."),
     "fit": ("analysis:fit", "Fit a power law to the lab's runs, with intervals, or say why it cannot be told."),
     "frontier": ("analysis:frontier", "The compute-optimal points of learning curves."),
@@ -78,6 +81,8 @@ def load(name: str) -> Any:
     """The real command behind a name."""
     module, function = COMMANDS[name][0].split(":")
     body = getattr(importlib.import_module(f"shrunk_tui.cli.{module}"), function)
+    if isinstance(body, typer.Typer):  # a noun with verbs of its own
+        return typer.main.get_command(body)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(body)
     return typer.main.get_command(app)

@@ -34,7 +34,7 @@ from shrunk_core.record.events import (
     TokenizerBuilt,
 )
 
-from ..format import count, duration
+from ..format import count, duration, size
 from .output import say
 
 LOOK_SECONDS = 0.25
@@ -44,6 +44,8 @@ PLAIN_SECONDS = 10.0
 STAGES = {
     "vocabulary": "counting words",
     "filter": "filtering",
+    "duplicates": "finding duplicates",
+    "mix": "writing the splits",
     "tokenizer": "training the tokenizer",
     "tokens": "tokenizing",
 }
@@ -254,7 +256,8 @@ class _Bars:
         if isinstance(event, CorpusProgress):
             if self._building is None:
                 self._building = self.bars.add_task("corpus", total=None, note="")
-            note = f"{STAGES.get(event.stage, event.stage)} {event.done:,} {event.unit} {event.message}"
+            done = size(event.done) if event.unit == "bytes" else f"{event.done:,} {event.unit}"
+            note = f"{STAGES.get(event.stage, event.stage)} {done}  {event.message}"
             self.bars.update(self._building, total=event.total or None, completed=event.done, note=note)
         if isinstance(event, TokenizerBuilt) and self._building is not None:
             self.bars.remove_task(self._building)

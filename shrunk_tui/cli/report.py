@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from shrunk_core.errors import ConfigError
 
-from .output import Counting, CountingOption, LabOption, say
+from .output import Counting, CountingOption, Format, FormatOption, LabOption, say
 from .sources import SetOption, WhereOption
 
 
@@ -27,6 +27,10 @@ def report(
     beside: Annotated[
         bool, typer.Option("--beside", help="Figures as SVG files beside the page; by default they are inside it.")
     ] = False,
+    control: Annotated[
+        bool, typer.Option("--control", help="Instead, print reduced languages against their unconstrained controls.")
+    ] = False,
+    how: FormatOption = Format.table,
     lab: LabOption = None,
 ) -> None:
     """Write one Markdown page with its SVG figures: settings, results, laws with intervals, what the next unit of quality
@@ -35,6 +39,8 @@ def report(
     Examples: shrunk report
 
     shrunk report --where "grid == 'shape ladders'" --out ladders.md --beside
+
+    shrunk report --control
     """
     from shrunk_core.config.lab import find_lab
     from shrunk_core.record.rundir import write_atomically
@@ -43,6 +49,13 @@ def report(
     from .report_page import Wanted, page
 
     home = find_lab(lab)
+    if control:
+        from .controls import print_controls
+
+        store = open_store(home)
+        store.refresh(force=True)
+        print_controls(store, how)
+        return
     path = (out or home / "exports" / "report.md").absolute()
     if path.suffix.lower() not in (".md", ".markdown"):
         raise ConfigError(f"--out {path}: the page is Markdown, so end it in .md")

@@ -127,7 +127,8 @@ class TokenizerSpec:
     kind: str = setting(
         "byte-bpe",
         "Model of the tokenizer: `byte-bpe` (RoBERTa's, the paper's), `bpe` over characters, `wordpiece` (BERT's), "
-        "`unigram` (a language model over pieces, SentencePiece's).",
+        "`unigram` (a language model over pieces, SentencePiece's). Training is reproducible bit for bit for the two bpe "
+        "kinds only.",
         choices=("byte-bpe", "bpe", "wordpiece", "unigram"),
     )
     vocab_size: int = setting(

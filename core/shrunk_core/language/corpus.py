@@ -13,7 +13,6 @@ A corpus is a folder named by its fingerprint, whole or absent:
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -126,8 +125,12 @@ def build_corpus(
     processes: as for `build_language`.
     """
     yield from build_language(lab, corpus, processes)
+    yield from build_tokens(lab, corpus_fingerprint(corpus, digest_cache(lab)), tokenizer)
+
+
+def build_tokens(lab: Path, fingerprint: str, tokenizer: TokenizerSpec) -> Iterator[Event]:
+    """Train a tokenizer on a built corpus and tokenize its splits, where that is missing."""
     with disk_errors(lab):
-        fingerprint = corpus_fingerprint(corpus, digest_cache(lab))
         progress = _Throttle(fingerprint)
         name = tokenizer_fingerprint(fingerprint, tokenizer)
         tokens = _tokens_folder(lab, fingerprint, name)
@@ -280,6 +283,14 @@ def _build_language(
     )
 
 
+def training_units(corpus: Path, megabytes: int) -> Iterator[str]:
+    """The train units of a corpus folder; of more than so many megabytes, those of documents evenly spread."""
+    share = min(1.0, megabytes * 1e6 / max(1, (corpus / "train.txt").stat().st_size))
+    for number, units in enumerate(read_units(corpus, "train")):
+        if int((number + 1) * share) > int(number * share):
+            yield from units
+
+
 def _build_tokens(lab: Path, spec: TokenizerSpec, corpus: str, name: str, progress: _Throttle) -> Iterator[Event]:
     began = time.monotonic()
     text = corpus_folder(lab, corpus)
@@ -287,8 +298,7 @@ def _build_tokens(lab: Path, spec: TokenizerSpec, corpus: str, name: str, progre
     if not trained.is_dir():
         yield from progress("tokenizer", 0, spec.vocab_size, "tokens", always=True)
         with new_folder(trained) as folder:
-            units = itertools.chain.from_iterable(read_units(text, "train"))
-            tokenizer = train_tokenizer(units, spec)
+            tokenizer = train_tokenizer(training_units(text, spec.train_megabytes), spec)
             write_tokenizer(folder, tokenizer, spec, corpus=corpus, seconds=time.monotonic() - began)
         yield from progress("tokenizer", spec.vocab_size, spec.vocab_size, "tokens", always=True)
     tokens = _tokens_folder(lab, corpus, name)

@@ -28,6 +28,9 @@ _BREAK = "\0"
 """Stands for a blank line among the surfaces of a document; no sentence goes across it."""
 
 _BLANK_LINES = re.compile(r"\n[ \t\r\f\v]*\n\s*")
+EXAMPLES = 10
+"""Units of a batch that are told of as examples, evenly spread, at most."""
+
 _UNKNOWN = 1 << 32
 """Counted words and unknown words of a surface in one number, so that one sum gives both."""
 
@@ -179,10 +182,13 @@ class Filter:
         cuts = np.concatenate([[0], np.cumsum(kept.per_document)]).tolist()
         return [units[a:b] for a, b in itertools.pairwise(cuts)]
 
-    def apply(self, documents: Sequence[Document]) -> Kept:
-        """What is kept of some documents, and counts. Fastest with a few megabytes of text at once."""
-        import pyarrow.compute as pc
+    @property
+    def lexicon(self) -> Lexicon:
+        """The surfaces of the documents so far, or since the lexicon was full and began anew."""
+        return self._lexicon
 
+    def bounds(self, documents: Sequence[Document]) -> tuple[Scan, np.ndarray, np.ndarray, int]:
+        """Documents as surfaces, where their units start and stop, and how many units were too short to begin."""
         if len(self._lexicon) > LIMIT:
             self._begin()
         rule = self.rule
@@ -190,15 +196,20 @@ class Filter:
         if rule.unit in ("sentence", "grown-span"):
             texts = [_BLANK_LINES.sub(f"\n{_BREAK}\n", text.strip()) for text in texts]
         scan = self._lexicon.scan(texts)
-        short = strange = 0
+        if rule.unit == "grown-span":
+            return self._grown(documents, scan)
         if rule.unit == "sentence":
-            starts, stops = self._sentences(documents, scan)
-        elif rule.unit == "grown-span":
-            scan, starts, stops, short = self._grown(documents, scan)
-        elif rule.unit == "span":
-            starts, stops = spans(scan.ends, rule.span_words, rule.span_stride)
-        else:
-            starts, stops = documents_of(scan.ends)
+            return scan, *self._sentences(documents, scan), 0
+        if rule.unit == "span":
+            return scan, *spans(scan.ends, rule.span_words, rule.span_stride), 0
+        return scan, *documents_of(scan.ends), 0
+
+    def apply(self, documents: Sequence[Document]) -> Kept:
+        """What is kept of some documents, and counts. Fastest with a few megabytes of text at once."""
+        import pyarrow.compute as pc
+
+        rule = self.rule
+        scan, starts, stops, short = self.bounds(documents)
         of_surface = self._tally.array()[scan.numbers]
         sums = np.concatenate([[0], np.cumsum(of_surface)])
         of_unit = sums[stops] - sums[starts]
@@ -227,7 +238,7 @@ class Filter:
             counted_out_of_vocabulary=int(unknown.sum()),
         )
         examples = np.flatnonzero(strange)
-        examples = examples[[len(examples) // 3, 2 * len(examples) // 3]] if len(examples) > 2 else examples
+        examples = examples[:: len(examples) // EXAMPLES + 1]
         dropped = scan.joined(starts[examples], stops[examples]).to_pylist()
         return Kept(units, words[kept], per_document, counts, self._unknown_in(scan, of_surface), dropped)
 

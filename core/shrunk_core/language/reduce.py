@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..record.events import Event
 from .crew import crew_map
 from .draft import Draft
-from .filter import Document, FilterCounts, most_frequent
+from .filter import EXAMPLES, Document, FilterCounts, most_frequent
 from .finish import finish
 from .pace import Pace
 from .readers import Source, Tally
@@ -38,7 +38,6 @@ _MOST_WORDS = 3_000_000
 """Distinct words counted at once (about 400 MB); then those met only once so far are forgotten."""
 
 _TOP_UNKNOWN = 100
-_EXAMPLES = 10
 _FEW = 32
 """Smallest places of documents remembered, for advice on shares."""
 
@@ -97,7 +96,7 @@ def _forget_rare(counts: Counter[str]) -> None:
 
 def _examples(texts: list[str]) -> list[str]:
     """Some of the texts, by their hash: as good as drawn, and always the same."""
-    return sorted(set(texts), key=lambda t: hashlib.blake2b(t.encode(), digest_size=8).digest())[:_EXAMPLES]
+    return sorted(set(texts), key=lambda t: hashlib.blake2b(t.encode(), digest_size=8).digest())[:EXAMPLES]
 
 
 def reduce_language(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config.language_spec import CorpusSpec
-from .filter import Document, Filter, FilterCounts, Rule
+from .filter import EXAMPLES, Document, Filter, FilterCounts, Rule
 from .fingers import band_hashes, text_hashes
 from .lexicon import LIMIT, Lexicon
 from .split import SPLITS, place, split_at
@@ -95,7 +95,7 @@ class Shrinker:
             columns={s: {name: c[split_of_unit == i] for name, c in columns.items()} for i, s in enumerate(SPLITS)},
             counts=kept.counts,
             unknown=kept.unknown,
-            kept=[units[i][:EXAMPLE_CHARACTERS] for i in (len(units) // 3, 2 * len(units) // 3) if i < len(units)],
+            kept=[u[:EXAMPLE_CHARACTERS] for u in units[:: len(units) // EXAMPLES + 1]],
             dropped=[u[:EXAMPLE_CHARACTERS] for u in kept.dropped],
             characters=characters,
         )

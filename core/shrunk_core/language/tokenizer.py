@@ -1,4 +1,4 @@
-"""The subword tokenizer: byte-level BPE with RoBERTa's special tokens, trained on the kept units of the train split.
+"""The subword tokenizer, with RoBERTa's special tokens, trained on the kept units of the train split.
 
 On disk it is a folder that `AutoTokenizer.from_pretrained` opens offline with the same ids: `tokenizer.json`,
 `tokenizer_config.json`, and `report.json` with sizes and seconds.
@@ -19,7 +19,7 @@ from ..config.language_spec import TokenizerSpec
 from ..config.spec import digest, identity
 from ..errors import DataError
 from .lexicon import Lexicon
-from .packing import EOS
+from .packing import BOS, EOS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """Ids 0 to 4, in this order."""
 
-RULES = 1
+MOST_CHARACTERS = 1000
+"""Characters that `bpe` and `wordpiece` know; rarer ones are `<unk>`."""
+
+RULES = 2
 """Raised when training would give other ids for the same recipe and text."""
 
 
@@ -42,35 +45,55 @@ def tokenizer_folder(lab: Path, fingerprint: str) -> Path:
 
 
 def train_tokenizer(units: Iterable[str], spec: TokenizerSpec) -> Tokenizer:
-    """A tokenizer of exactly `spec.vocab_size` entries, trained on a stream of lower-cased units.
+    """A tokenizer of exactly `spec.vocab_size` entries, trained on a stream of units.
 
     A text too small to fill it raises DataError with the largest size that it can fill.
     """
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(
-        add_prefix_space=True
-    )  # a word has the same ids wherever it stands
-    tokenizer.decoder = decoders.ByteLevel()
-    # Plain strings but for <mask>, which takes the space before it: "of <mask>" must not leave a lone space token.
-    special: list[Any] = [*SPECIAL_TOKENS[:-1], AddedToken("<mask>", lstrip=True, special=True, normalized=False)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=spec.vocab_size,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        min_frequency=2,  # a pair seen once is no pattern
-        show_progress=False,
-    )
+    tokenizer, trainer = untrained(spec.kind, spec.vocab_size)
     tokenizer.train_from_iterator(units, trainer)
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", EOS), ("<s>", BOS), add_prefix_space=False)
     size = tokenizer.get_vocab_size()
-    if size != spec.vocab_size:
+    if size > spec.vocab_size:
+        raise DataError(
+            f'[tokenizer] vocab_size = {spec.vocab_size}: kind = "{spec.kind}" needs at least {size} entries for special '
+            f"tokens and single {'bytes' if spec.kind == 'byte-bpe' else 'characters'}. Set it to {size} or more."
+        )
+    if size < spec.vocab_size:
         raise DataError(
             f"[tokenizer] vocab_size = {spec.vocab_size}: the train split of this corpus supports at most {size} "
             f"entries. Set vocab_size to {size} or less, or keep more text."
         )
     return tokenizer
+
+
+def untrained(kind: str, vocab_size: int) -> tuple[Tokenizer, Any]:
+    """An empty tokenizer of a kind, and the trainer that fills it. All kinds cut at white space first, so that a word has
+    the same ids wherever it stands."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    # Plain strings but for <mask>, which takes the space before it: "of <mask>" must not leave a lone space token.
+    special: list[Any] = [*SPECIAL_TOKENS[:-1], AddedToken("<mask>", lstrip=True, special=True, normalized=False)]
+    common: dict[str, Any] = {"vocab_size": vocab_size, "special_tokens": special, "show_progress": False}
+    if kind == "byte-bpe":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        return tokenizer, trainers.BpeTrainer(initial_alphabet=alphabet, min_frequency=2, **common)
+    if kind == "wordpiece":
+        tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        tokenizer.decoder = decoders.WordPiece(prefix="##")
+        return tokenizer, trainers.WordPieceTrainer(min_frequency=2, limit_alphabet=MOST_CHARACTERS, **common)
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>") if kind == "bpe" else models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=True)
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always", split=True)
+    if kind == "bpe":
+        return tokenizer, trainers.BpeTrainer(min_frequency=2, limit_alphabet=MOST_CHARACTERS, **common)
+    assert kind == "unigram"
+    return tokenizer, trainers.UnigramTrainer(unk_token="<unk>", **common)
 
 
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, spec: TokenizerSpec, *, corpus: str, seconds: float) -> None:
@@ -112,8 +135,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 class Encoder:
-    """Turns units into ids, each distinct surface once: byte-level BPE never merges across a space, so that a unit's
-    ids are those of its surfaces in a row. `<s>` and the like written in a text are text, not special tokens.
+    """Turns units into ids, each distinct surface once: no tokenizer of ours joins across a space, so that a unit's ids
+    are those of its surfaces in a row. `<s>` and the like written in a text are text, not special tokens.
     """
 
     _END = "\0"
