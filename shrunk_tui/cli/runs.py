@@ -70,6 +70,23 @@ def status_row(spec: SpecFile, standing: Standing, now: float) -> dict[str, Any]
     }
 
 
+def time_left(runs: list[tuple[SpecFile, Standing]], rows: list[dict[str, Any]]) -> list[str]:
+    """One line a grid that has work under way: what is left of it at the speed that its running runs have together."""
+    tokens: dict[str, int] = {}
+    speed: dict[str, float] = {}
+    for (spec, standing), row in zip(runs, rows, strict=True):
+        if row["status"] in ("queued", "running"):
+            train = spec.spec.train
+            left = (train.updates - standing.update) * train.batch_size * train.sequence_length
+            tokens[spec.grid] = tokens.get(spec.grid, 0) + left
+            speed[spec.grid] = speed.get(spec.grid, 0.0) + (row["tokens_per_second"] or 0.0)
+    return [
+        f"{grid}: about {duration(left / speed[grid])} left at {count(speed[grid])} tokens/s"
+        for grid, left in tokens.items()
+        if speed[grid]
+    ]
+
+
 def status(
     runs: Annotated[list[str] | None, typer.Argument(help="Runs or grids; all when none is named.")] = None,
     lab: LabOption = None,
@@ -77,15 +94,21 @@ def status(
 ) -> None:
     """Where runs stand. `loss` is the last validation loss, or the training loss before the first evaluation.
 
-    Example: shrunk status "width by depth" --format json
+    Archived runs are left out unless they are named. Example: shrunk status "width by depth" --format json
     """
     folder = find_lab(lab)
     watch = Watch(folder)
     watch.look()
-    rows = [status_row(s, watch.standings.get(s.run_id, Standing()), time.time()) for s in choose(folder, runs or [])]
+    chosen = [(s, watch.standings.get(s.run_id, Standing())) for s in choose(folder, runs or [])]
+    shown = chosen if runs else [(s, standing) for s, standing in chosen if not standing.archived]
+    rows = [status_row(s, standing, time.time()) for s, standing in shown]
     columns = [c for c in STATUS_COLUMNS if c != "reason" or any(r["reason"] for r in rows)]
     print_rows(rows, STATUS_COLUMNS, how,
                {"loss": lambda v: number(v, 5), "tokens_per_second": count, "seconds_left": duration}, columns)  # fmt: skip
+    for line in time_left(shown, rows):
+        say(line)
+    if len(shown) < len(chosen):
+        say(f"{len(chosen) - len(shown)} archived runs are not shown; name them to see them")
     for alert in watch.open_alerts()[-8:]:
         if alert.severity != "info":
             say(f"{alert.severity}: {alert.alert} {alert.run_id or alert.grid}: {alert.message}")

@@ -146,3 +146,8 @@ def test_the_start_of_a_run_is_the_one_that_was_named() -> None:
     other = MaskedLanguageModel(shape)
     initialise(other, "scaled", 0)
     assert torch.equal(built.encoder.embeddings.token.weight, other.encoder.embeddings.token.weight)
+
+
+def test_a_causal_model_is_never_saved_as_a_class_that_looks_ahead() -> None:
+    for tie, norm in SHAPES:
+        assert model_type(spec(tie, norm, causal=True)) == "shrunk"

@@ -2,7 +2,7 @@
 
 Where a stock class has exactly our shape the folder needs no code of ours: `tie = "full"` is `RobertaForMaskedLM` (post)
 or `RobertaPreLayerNormForMaskedLM` (pre), `tie = "projected"` with E != H and post is `ElectraForMaskedLM`. The other
-shapes are saved as model type `shrunk`, which `import shrunk_core.hf` registers.
+shapes, and all causal models, are saved as model type `shrunk`, which `import shrunk_core.hf` registers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 def model_type(spec: ModelSpec) -> str:
-    """The Hugging Face model type whose class computes this shape."""
+    """The Hugging Face model type whose class computes this shape; a causal one is always ours.
+
+    The stock classes for masked models look both ways whatever their configuration says.
+    """
+    if spec.causal:
+        return "shrunk"
     if spec.tie == "full":
         return "roberta" if spec.norm == "post" else "roberta-prelayernorm"
     if spec.tie == "projected" and spec.norm == "post" and spec.embedding_size != spec.hidden_size:

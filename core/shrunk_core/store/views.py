@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 from ..record.status import STATUSES
+from .marks import ARCHIVED, NOTES, TAGS
 from .schema import spec_columns
 from .study_views import study_views
 from .task_views import task_views
@@ -159,6 +160,9 @@ def _runs() -> View:
             Column("shrunk_version", "t.shrunk_version", "Of the last worker."),
             Column("corpus_fingerprint", "s.corpus_fingerprint", "Its row in corpora."),
             Column("tokenizer_fingerprint", "s.tokenizer_fingerprint", "Its row in tokenizers."),
+            Column("tags", "coalesce(g.tags, [])", "Tags that people gave it, sorted; an empty list without any."),
+            Column("note", "coalesce(n.note, '')", "A person's note; empty without one."),
+            Column("archived", "coalesce(a.archived, false)", "Put out of the way by a person."),
         ),
         "from raw.run_specs s left join raw.run_states t on t.run_id = s.run_id "
         "left join (select run_id, "
@@ -170,7 +174,9 @@ def _runs() -> View:
         "from evaluations group by run_id) e on e.run_id = s.run_id "
         "left join evaluations f on f.run_id = s.run_id and f.split = 'validation' and f.update = s.updates "
         "left join (select run_id, sum(power_watts * seconds) / 3600 as energy_wh from raw.hardware "
-        "where run_id is not null and power_watts is not null group by run_id) h on h.run_id = s.run_id",
+        "where run_id is not null and power_watts is not null group by run_id) h on h.run_id = s.run_id "
+        f"left join ({TAGS}) g on g.run_id = s.run_id left join ({NOTES}) n on n.run_id = s.run_id "
+        f"left join ({ARCHIVED}) a on a.run_id = s.run_id",
     )
 
 

@@ -1,0 +1,49 @@
+"""What `shrunk status` says beside its rows: time left of a grid, archived runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shrunk_core.config.lab import init_lab
+from shrunk_core.engine.notebook import archive
+from shrunk_core.engine.standing import Standing
+from shrunk_core.record.rundir import SpecFile, read_spec
+from shrunk_tui.cli.output import Format
+from shrunk_tui.cli.runs import status, time_left
+from shrunk_tui.format import duration
+from store_lab import born, finished, started, write
+
+
+def entry(
+    lab: Path, seed: int, state: str, update: int, speed: float | None
+) -> tuple[SpecFile, Standing, dict[str, Any]]:
+    spec = read_spec(born(lab, seed=seed))
+    return spec, Standing(update=update), {"status": state, "tokens_per_second": speed}
+
+
+def test_time_left_of_a_grid_is_its_work_at_the_speed_of_its_running_runs(tmp_path: Path) -> None:
+    lab = init_lab(tmp_path / "lab")
+    entries = [
+        entry(lab, 0, "running", 50, 100.0),
+        entry(lab, 1, "queued", 0, None),
+        entry(lab, 2, "finished", 9, None),
+    ]
+    train = entries[0][0].spec.train
+    seconds = (2 * train.updates - 50) * train.batch_size * train.sequence_length / 100.0
+    (line,) = time_left([(s, standing) for s, standing, _ in entries], [row for _, _, row in entries])
+    assert line == f"grid: about {duration(seconds)} left at 100 tokens/s"
+    assert time_left([entries[1][:2]], [entries[1][2]]) == []  # nothing runs: nothing is guessed
+
+
+def test_archived_runs_are_shown_when_they_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = init_lab(tmp_path / "lab")
+    for seed, name in enumerate(("kept", "put-away")):
+        write(born(lab, seed=seed, name=name).events_file, started(), finished())
+    archive(lab, [read_spec(born(lab, seed=1, name="put-away")).run_id])
+    status(None, lab, Format.table)
+    out, said = capsys.readouterr()
+    assert "kept" in out and "put-away" not in out and "1 archived runs" in said
+    status(["put-away"], lab, Format.table)
+    assert "put-away" in capsys.readouterr().out
