@@ -15,9 +15,7 @@ TAGS = (
 )
 """run_id, tags: sorted, without those that were taken away again (within one event, removed first, then added)."""
 
-NOTES = (
-    "select run_id, arg_max(fields->>'text', logged_at) as note from raw.events where kind = 'run-noted' group by run_id"
-)
+NOTES = "select run_id, arg_max(fields->>'text', logged_at) as note from raw.events where kind = 'run-noted' group by run_id"
 """run_id, note: the latest text, empty when it was taken away."""
 
 ARCHIVED = (
