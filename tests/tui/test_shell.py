@@ -32,20 +32,20 @@ def test_every_tab_opens_by_its_key_and_comes_back(lab: Path) -> None:
     async def story() -> None:
         app = app_of(lab)
         async with app.run_test(size=(80, 24)) as pilot:
-            await pilot.pause()
+            await settle(pilot)
             assert app.pane is not None and app.pane.id == "pane-runs"
             for tab in TABS:
                 app.go(tab.name) if app.focused else await pilot.press(tab.key)
-                await pilot.pause()
+                await settle(pilot)
                 assert app.pane.id == f"pane-{tab.name}"
             await pilot.press("ctrl+pagedown")
-            await pilot.pause()
+            await settle(pilot)
             assert app.pane.id == "pane-runs"
             app.go("sql")
             await pilot.pause()
         again = app_of(lab)
         async with again.run_test(size=(80, 24)) as pilot:
-            await pilot.pause()
+            await settle(pilot)
             assert again.pane is not None and again.pane.id == "pane-sql"
 
     asyncio.run(story())
@@ -57,11 +57,11 @@ def test_help_names_the_headless_twin(lab: Path) -> None:
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
             app.action_help()
-            await pilot.pause()
+            await settle(pilot)
             assert isinstance(app.screen, HelpScreen)
             assert "shrunk status" in str(app.screen.page())
             await pilot.press("escape")
-            await pilot.pause()
+            await settle(pilot)
             assert not isinstance(app.screen, HelpScreen)
 
     asyncio.run(story())
@@ -111,14 +111,11 @@ def test_where_there_is_no_lab_one_is_offered(tmp_path: Path) -> None:
     async def story() -> None:
         app = WelcomeApp(tmp_path)
         async with app.run_test(size=(80, 24)) as pilot:
-            await pilot.pause()
-            text = screen_text(app)
-            assert "Play the demo" in text and "Make a lab" in text
+            await until(pilot, lambda: "Play the demo" in screen_text(app) and "Make a lab" in screen_text(app))
             await pilot.press("down", "enter")
-            await pilot.pause()
-            assert str(tmp_path)[:20] in screen_text(app)
+            await until(pilot, lambda: str(tmp_path)[:20] in screen_text(app))
             await pilot.press("enter")
-            await pilot.pause()
+            await settle(pilot)
         assert app.return_value == ("lab", tmp_path / "mylab")
 
     asyncio.run(story())

@@ -10,10 +10,11 @@ from shrunk_core.config.lab import init_lab
 from shrunk_core.engine.notebook import archive
 from shrunk_core.engine.standing import Standing
 from shrunk_core.record.rundir import SpecFile, read_spec
+from store_lab import born, finished, started, write
+
 from shrunk_tui.cli.output import Format
 from shrunk_tui.cli.runs import status, time_left
 from shrunk_tui.format import duration
-from store_lab import born, finished, started, write
 
 
 def entry(

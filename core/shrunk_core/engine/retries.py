@@ -15,7 +15,10 @@ MOST_BACKOFF_SECONDS = 300.0
 OUT_OF_MEMORY_RETRIES = 2
 """A run that did not fit is tried again so often, each time with fewer runs beside it."""
 
-DISK_SECONDS = 10.0
+DISK_EXIT = 4
+"""Exit code of a worker that could not even log its failure, because the disk is full."""
+
+DISK_SECONDS = 5.0
 """A run that met a full disk is tried again when this has passed and there is space."""
 
 
@@ -58,8 +61,9 @@ def judge(ending: Ending, settings: LabSettings) -> Verdict:
     2. It has logged a failure: out of memory is tried again twice, a full disk until there is space, everything else
        would happen again and is left to a person (a non-finite loss, bad data, an error of the program).
     3. It found another worker on the run: leave; that one has it.
-    4. It exited by itself without a word (it could not even open its log): failed, with its last words.
-    5. It was killed: again from its checkpoint, after a pause that doubles, `retries` times without getting further.
+    4. It met a full disk and could not log that either: again, as in 2.
+    5. It exited by itself without a word (it could not even open its log): failed, with its last words.
+    6. It was killed: again from its checkpoint, after a pause that doubles, `retries` times without getting further.
     """
     if ending.spoke and ending.word.state in ("finished", "left"):
         return Verdict(act="leave")
@@ -71,6 +75,8 @@ def judge(ending: Ending, settings: LabSettings) -> Verdict:
         return Verdict(act="leave")
     if ending.code in (0, BUSY_EXIT):
         return Verdict(act="leave")
+    if ending.code == DISK_EXIT:
+        return Verdict(act="requeue", reason="disk", seconds=DISK_SECONDS)
     if ending.code is not None and ending.code > 0:
         message = f"its worker exited with code {ending.code} without a word in the log. worker.log ends: {ending.tail}"
         return Verdict(act="fail", message=message)

@@ -7,8 +7,10 @@ it reads back from there.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +24,6 @@ from ..record.events import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from ..record.journal import open_journal
 from ..record.rundir import (
     REQUESTS,
     Process,
@@ -45,6 +46,7 @@ from .gate import gate_of
 from .hardware import cores, worker_devices
 from .launcher import LOST, Child, Launcher
 from .packing import device_for, grow_or_shrink
+from .patience import PatientJournal, is_full
 from .prepare import is_built
 from .queue import Place, Queue
 from .slots import Experience
@@ -52,6 +54,7 @@ from .standing import Watch
 
 TICK_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
+FULL_DISK_SECONDS = 1.0
 
 WORKER = "shrunk_core.engine.worker"
 
@@ -80,12 +83,12 @@ class Supervisor:
         self.duties = Duties(lab, settings)
         self.queue = Queue()
         self.watch = Watch(lab, cells=True)
-        self.journal = open_journal(lab)
+        self.journal = PatientJournal(lab)
         self.again: set[str] = set()
         self.deaths: dict[str, tuple[int, int]] = {}
         self.failures: dict[str, int] = {}
         self._specs: dict[str, SpecFile] = {}
-        self.leaving = False
+        self.leaving = self.full = False
         self._busy_at = self._beat_at = time.monotonic()
 
     def _natural(self) -> int:
@@ -129,7 +132,7 @@ class Supervisor:
         self.recover()
         reason = "signal"
         while not self.leaving:
-            self.turn()
+            self.turn_or_wait()
             if self.queue or any(self.slots.values()) or self.desk.waiting():
                 self._busy_at = time.monotonic()
             elif time.monotonic() - self._busy_at > self.settings.idle_seconds:
@@ -141,6 +144,22 @@ class Supervisor:
         self.launcher.close()
         self.duties.close()
         self.journal.append(SupervisorStopped(host=me.host, pid=me.pid, reason=reason))
+
+    def turn_or_wait(self) -> None:
+        """One turn; none while the disk is full. What a broken turn left undone is found again by `recover`."""
+        try:
+            if self.journal.flush():
+                self.turn()
+                self.full = False
+                return
+        except (OSError, ShrunkError) as problem:
+            if not is_full(problem):
+                raise
+        if not self.full:
+            self.full = True
+            with contextlib.suppress(OSError):  # its own log may be on that disk
+                print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} the disk of {self.lab} is full; waiting", file=sys.stderr)
+        time.sleep(FULL_DISK_SECONDS)
 
     def turn(self) -> None:
         """Heed requests, reap, fill slots, beat."""

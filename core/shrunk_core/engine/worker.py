@@ -2,12 +2,11 @@
 
 The folder is of a run or of a downstream cell. It drains the job's generator into the job's log, heeds `control/` and
 SIGTERM / SIGINT, and turns every failure into a `Failed` event. Exit: 0 finished or left on request, 1 failed, 3
-another worker has the run.
+another worker has the run, 4 the disk is full and not even that could be logged.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import signal
@@ -39,7 +38,9 @@ from ..record.rundir import RunDir, is_cell, read_spec, run_dir, this_process
 from ..train.arithmetic import set_up
 from ..train.pretrain import Barrier, Language, NonFinite, Trainer
 from ..train.runtime import Requests, Runtime, choose_execution, device_name, pick_device
+from .patience import is_full
 from .plan import micro_batch
+from .retries import BUSY_EXIT, DISK_EXIT
 
 
 def main(arguments: list[str]) -> int:
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
     lock = FileLock(run.path / "worker.lock")
     if not lock.take(seconds=2.0):
         print(f"another worker has {run.path}", file=sys.stderr)
-        return 3
+        return BUSY_EXIT
     signals: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
@@ -60,6 +61,8 @@ def main(arguments: list[str]) -> int:
         past = list(read_events(run.events_file))
         log = EventWriter(run.events_file)
     except ShrunkError as problem:  # a log of a newer version, a full disk: nothing can be said there
+        if is_full(problem):
+            return full_disk()
         print(problem, file=sys.stderr)
         return 1
     if any(isinstance(e, Finished | CellFinished) for e in past):
@@ -83,10 +86,21 @@ def main(arguments: list[str]) -> int:
         log.sync()
         return 0
     except Exception as problem:
-        traceback.print_exc()
-        log.append(Failed(attempt=attempt, update=update, cause=cause_of(problem), message=message_of(problem)))
-        log.sync()
+        try:
+            log.append(Failed(attempt=attempt, update=update, cause=cause_of(problem), message=message_of(problem)))
+            log.sync()
+            traceback.print_exc()
+        except (OSError, ShrunkError) as second:
+            if is_full(second):
+                return full_disk()
+            raise
         return 1
+
+
+def full_disk() -> int:
+    """The exit code that says so: worker.log is on the full disk as well, and nothing more may be written there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    return DISK_EXIT
 
 
 def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Attempt]) -> Iterator[Event]:
@@ -212,8 +226,7 @@ def cause_of(problem: Exception) -> str:
         return "data"
     if isinstance(problem, (MemoryError, torch.OutOfMemoryError)):
         return "out-of-memory"
-    cause = problem.__cause__ or problem
-    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(problem):
         return "disk"
     return "error"
 

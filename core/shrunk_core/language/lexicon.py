@@ -16,8 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LIMIT = 1_000_000
-"""Surfaces that a lexicon of a long text should remember at once (about 250 MB) before it starts anew."""
+LIMIT = 600_000
+"""Surfaces that a lexicon of a long text should remember at once (about 150 MB) before it starts anew."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ newer one is safe.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from ..errors import RunError
 
 STATE_FILE = "state.pt"
 META_FILE = "meta.json"
+FULL_BYTES = 1 << 20
+"""A disk with less room than this counts as full when torch could not write and does not say why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +66,12 @@ def save(checkpoints: Path, progress: Progress, state: dict[str, Any]) -> int:
         os.replace(temporary, final)
         _sync(checkpoints)
     except (OSError, RuntimeError) as problem:  # torch reports a full disk as RuntimeError
+        full = isinstance(problem, RuntimeError) and shutil.disk_usage(checkpoints.parent).free < FULL_BYTES
         shutil.rmtree(temporary, ignore_errors=True)
         raise RunError(
             f"cannot write the checkpoint {final}: {problem}. Make space and start the grid again: it goes on from "
             "the last whole checkpoint."
-        ) from problem
+        ) from (OSError(errno.ENOSPC, str(problem)) if full else problem)
     return sum(p.stat().st_size for p in final.iterdir())
 
 
