@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "minimal-pairs": ("glue:minimal_pairs", "Minimal pairs such as BLiMP: is the good sentence the likelier one?"),
     "report": ("report:report", "One Markdown page about the lab: results, laws, costs, caveats, figures."),
     "import": ("importing:import_", "Take somebody else's learning curves in, to be drawn beside yours."),
+    "export": ("exporting:export", "Write every view of the lab as a Parquet file."),
     "cost": ("cost:cost", "Parameters and FLOPs of one shape in all countings."),
     "bench": ("bench:bench", "Measure this machine: tokens/s by shape, precision and packing, for plans and slots."),
     "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),

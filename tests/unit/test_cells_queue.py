@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from cell_lab import cell, cell_started
 from shrunk_core.config.cell import cell_from_dict, cell_to_dict
 from shrunk_core.config.lab import init_lab, read_settings
+from shrunk_core.config.spec import from_dict, to_plain
 from shrunk_core.engine import service as serving
 from shrunk_core.engine.actions import heed
 from shrunk_core.engine.service import Supervisor
@@ -18,7 +20,7 @@ from shrunk_core.record.cell_events import CellFinished
 from shrunk_core.record.celldir import read_cell, write_cell
 from shrunk_core.record.events import Failed
 from shrunk_core.record.rundir import RunDir, cell_dirs, run_dir, run_dirs, this_process
-from store_lab import born, finished, started, write
+from store_lab import born, finished, spec, started, write
 
 
 class Recorder:
@@ -177,3 +179,29 @@ def test_a_watch_follows_cells_only_when_asked(folder: Path, serve: Serve) -> No
 
 def _finished(at: float) -> CellFinished:
     return CellFinished(attempt=1, update=10, epoch=1, seconds=1.0, logged_at=at)
+
+
+def test_a_spec_of_another_version_is_answered_and_nothing_is_written(folder: Path, serve: Serve) -> None:
+    supervisor, _ = serve()
+    good, newer, short = (to_plain(spec(seed)) for seed in (1, 2, 3))
+    newer["train"]["of_tomorrow"] = 1
+    del short["tokenizer"]
+    requests = [
+        {"action": "submit", "grid": "g", "toml": "", "runs": [{"spec": s, "name": "x", "costs": {}} for s in pair]}
+        for pair in ((good, newer), (good, short))
+    ]
+    requests.append({"action": "submit-cells", "cells": [cell_to_dict(cell("0" * 12)) | {"of_tomorrow": 1}]})
+    names = [supervisor.desk.put(request) for request in requests]
+    supervisor.turn()
+    for name in names:
+        reply = json.loads((supervisor.desk.replies / f"{name}.json").read_text())
+        assert "another version" in reply["error"]
+    assert run_dirs(folder) == [] and not supervisor.queue
+
+
+def test_a_spec_of_an_older_version_has_defaults_for_what_it_lacks() -> None:
+    older = to_plain(spec(1))
+    for name in ("decay_points", "patience", "recipe"):
+        del older["train"][name]
+    del older["model"]["fixed_heads"]
+    assert from_dict(older) == spec(1) and from_dict(older).run_id == spec(1).run_id

@@ -47,10 +47,10 @@ def test_every_reading_statement_answers(store: Store, sql: str) -> None:
 
 
 def test_an_answer_is_bounded_and_says_so(store: Store) -> None:
-    question = Question(store._cursor, "select * from range(1000000)", max_rows=100_000)
+    question = Question(store.cursor, "select * from range(1000000)", max_rows=100_000)
     answer = question.answer()
     assert answer.truncated and answer.table.num_rows == question.rows == 100_000
-    small = Question(store._cursor, "select * from range(1000000)", max_bytes=1_000_000).answer()
+    small = Question(store.cursor, "select * from range(1000000)", max_bytes=1_000_000).answer()
     assert small.truncated and small.table.nbytes < 3_000_000
 
 

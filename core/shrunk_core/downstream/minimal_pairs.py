@@ -2,8 +2,8 @@
 
 A masked model scores a sentence by its pseudo-log-likelihood: the sum over its tokens of the log-probability of the token
 where it is masked (Salazar et al. 2020). The copies of all sentences of one length are computed together, without
-padding; what every copy shares in the first block is computed once, and the last block and the head work on the
-scored positions alone. A causal model needs one pass.
+padding; the last block (but for its keys and values) and the head work on the scored positions alone. A causal model
+needs one pass, which scores `</s>` too.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ LEAST_PAIRS = 20
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """Sentences as ids, each `<s> ... </s>`; words: for each token of a sentence the number of its word."""
+    """Sentences as ids, each `<s> ... </s>`; words: for each token of a sentence the number of its word.
+
+    Punctuation that is written onto a word belongs to it, as in whole-word masking.
+    """
 
     ids: list[np.ndarray]
     words: list[np.ndarray]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..config.cell import cell_from_dict
 from ..config.spec import from_dict
@@ -17,6 +17,8 @@ from .queue import ORDERS
 
 if TYPE_CHECKING:
     from .service import Supervisor
+
+Spec = TypeVar("Spec")
 
 RESUMABLE = ("paused", "stopped")
 RETRIABLE = ("failed", "stopped", "cancelled", "paused")
@@ -56,8 +58,9 @@ def heed(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
 def _submit(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
     """Write the specs of runs that are new, and queue those that are neither finished nor under way."""
     ids, names, spent = [], [], 0
-    for entry in request["runs"]:
-        spec = from_dict(entry["spec"])
+    entries = request["runs"]
+    specs = _understood(from_dict, [entry["spec"] for entry in entries])
+    for entry, spec in zip(entries, specs, strict=True):
         write_spec(supervisor.lab, spec, name=entry["name"], grid=request["grid"], costs=entry["costs"])
         ids.append(spec.run_id)
         names.append(entry["name"])
@@ -87,11 +90,21 @@ def _submit(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
 def _submit_cells(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
     """Write the specs of downstream cells that are new, and queue those that are neither finished nor under way."""
     ids = []
-    for entry in request["cells"]:
-        spec = cell_from_dict(entry)
+    for spec in _understood(cell_from_dict, request["cells"]):
         write_cell(supervisor.lab, spec)
         ids.append(spec.job_id)
     return {"job_ids": ids, "queued": _enqueue_missing(supervisor, ids, "")}
+
+
+def _understood(read: Callable[[dict[str, Any]], Spec], entries: list[dict[str, Any]]) -> list[Spec]:
+    """All specs of a request, before anything is written. ShrunkError when one is of another version of shrunk-tui."""
+    try:
+        return [read(entry) for entry in entries]
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise ShrunkError(
+            f"this supervisor cannot read what was submitted ({problem}): it is of another version of shrunk-tui than you. "
+            "Wait until its work is done, or end it; the next command starts one of your version"
+        ) from None
 
 
 def _enqueue_missing(supervisor: Supervisor, ids: list[str], grid: str) -> list[str]:

@@ -167,11 +167,11 @@ class Store:
         wrong, and for statements that are several, or write, or reach outside the lab.
         """
         sandbox.check(sql)
-        return sandbox.run(self._cursor(), sql, timeout=timeout, limit=limit, params=params)
+        return sandbox.run(self.cursor(), sql, timeout=timeout, limit=limit, params=params)
 
     def ask(self, sql: str) -> Question:
         """A question of a person: it may take long, answers as an Arrow table of bounded size and can be called off."""
-        return Question(self._cursor, sql)
+        return Question(self.cursor, sql)
 
     def close(self) -> None:
         """Let go of the published copy. The store may be used again; it opens what it needs."""
@@ -181,8 +181,8 @@ class Store:
                     self._reader.close()
             self._reader = self._reading = None
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        """A cursor on the copy that is published now. A copy that cannot be opened is replaced."""
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A sandboxed cursor on the copy that is published now, for this package. A copy that cannot be opened is replaced."""
         with self._guard:
             copy = publish.current(self.lab)
             known = publish.manifest(copy) if copy else None
