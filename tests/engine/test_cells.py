@@ -48,6 +48,7 @@ def cells(run: RunDir) -> list[RunDir]:
     return list(cell_dirs(run))
 
 
+@pytest.mark.slow
 def test_a_score_comes_back_to_the_last_digit_and_a_killed_cell_leaves_one(
     lab: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
