@@ -70,6 +70,9 @@ def run(
     order: Annotated[str, typer.Option(help="longest, shortest, breadth or grid; else as shrunk.toml says.")] = "",
     hours: Annotated[float, typer.Option(min=0, help="Stop the grid cleanly after so many hours; 0: never.")] = 0.0,
     flops: Annotated[float, typer.Option(min=0, help="... after so many FLOPs of its runs (paper); 0: never.")] = 0.0,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Serve the lab from here although another host seems to (it is lost).")
+    ] = False,
 ) -> None:
     """Train what is missing of a grid and follow it to its end. Finished runs are found, not trained again.
 
@@ -78,7 +81,7 @@ def run(
     """
     folder = find_lab(lab)
     planned = make_plan(folder, load_grid(grid))
-    reply = submit(folder, planned, _slots(slots), order=order, hours=hours, flops=flops)
+    reply = submit(folder, planned, _slots(slots), order=order, hours=hours, flops=flops, take_over=take_over)
     found = len(reply["run_ids"]) - len(reply["queued"])
     say(
         f"{planned.grid.name}: {len(reply['queued'])} runs to train on {reply['slots']} slots, {found} finished or under way"

@@ -18,12 +18,12 @@ from shrunk_core.config.lab import init_lab
 from shrunk_core.engine.desk import Desk
 from shrunk_core.engine.standing import read_standings
 from shrunk_core.record.eventlog import read_events
-from shrunk_core.record.events import Finished, RunLaunched, Step
+from shrunk_core.record.events import Finished, Resumed, RunLaunched, Started, Step
 from shrunk_core.record.journal import read_journal
-from shrunk_core.record.rundir import run_dirs
+from shrunk_core.record.rundir import Process, run_dirs
 
 from tests.conftest import end_supervisor
-from tests.tiny import command, shrunk, wait_for, write_grid
+from tests.tiny import command, kill, shrunk, wait_for, write_grid
 
 
 def statuses(lab: Path) -> list[str]:
@@ -90,6 +90,33 @@ def test_d_detaches_and_attach_finds_the_grid_going_on(lab: Path, tmp_path: Path
     attached = shrunk("attach", "--lab", lab)
     assert attached.returncode == 0, attached.stderr
     assert statuses(lab) == ["finished"]
+
+
+def test_a_lab_is_taken_over_only_when_asked_and_old_workers_leave(lab: Path, tmp_path: Path) -> None:
+    """Another host's owner file is refused; --take-over raises the epoch, and a worker of the old one writes no more."""
+    grid = write_grid(tmp_path, updates=3000, evaluate_every=50)
+    assert shrunk("run", grid, "--lab", lab, "--detach", "--slots", "1").returncode == 0
+    wait_for(lambda: updates(lab) > 5, "an update")
+    desk = Desk(lab)
+    old = json.loads(desk.owner.read_text())["pid"]
+    kill(old)
+    wait_for(lambda: not desk.serving(), "the end of the old supervisor")
+    (run,) = run_dirs(lab)
+    attempt = next(e for e in read_events(run.events_file) if isinstance(e, Started))
+    elsewhere = {"host": "elsewhere", "pid": 7, "started_at": 0.0, "heartbeat": time.time()}
+    desk.owner.write_text(json.dumps(elsewhere))
+    refused = shrunk("run", grid, "--lab", lab, "--detach")
+    assert refused.returncode == 3
+    assert "elsewhere" in refused.stderr and "--take-over" in refused.stderr
+    assert desk.epoch() == 0
+    taken = shrunk("run", grid, "--lab", lab, "--detach", "--take-over")
+    assert taken.returncode == 0, taken.stderr
+    assert desk.epoch() == 1
+    assert json.loads(desk.owner.read_text())["host"] != "elsewhere"
+    worker = Process(host=attempt.host, pid=attempt.pid, started_at=attempt.process_started_at)
+    wait_for(lambda: not worker.alive(), "the old worker to leave at its checkpoint")
+    wait_for(lambda: any(isinstance(e, Resumed) for e in read_events(run.events_file)), "a worker of the new epoch")
+    assert "taken over" in run.worker_log.read_text()
 
 
 @pytest.fixture

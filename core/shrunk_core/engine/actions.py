@@ -118,6 +118,8 @@ def _enqueue_missing(supervisor: Supervisor, ids: list[str], grid: str) -> list[
             if _after_leaving(supervisor, run_id, "submitted", grid):
                 queued.append(run_id)
             continue
+        if supervisor.heard_elsewhere(run_id):
+            continue  # `recover` queues it when that worker has fallen silent
         supervisor.forgive(run_id)
         supervisor.enqueue(run_id, "submitted", grid=grid)
         queued.append(run_id)

@@ -38,16 +38,26 @@ class Reply:
 
 
 def submit(
-    lab: Path, plan: RunPlan, slots: int = 0, *, order: str = "", hours: float = 0.0, flops: float = 0.0
+    lab: Path,
+    plan: RunPlan,
+    slots: int = 0,
+    *,
+    order: str = "",
+    hours: float = 0.0,
+    flops: float = 0.0,
+    take_over: bool = False,
 ) -> dict[str, Any]:
     """Hand a grid to the lab's supervisor, which is started if none serves.
 
     slots: runs at once from now on, `AUTO` for as many as the machine takes well, 0 to leave it as it is. order: of
     `queue.ORDERS`, empty for the lab's. hours, flops (counting `paper`): budget of this submission, 0 for none; when it
-    is spent its runs stop with checkpoints. Returns `run_ids` of the whole grid, `queued` (those that will be trained
+    is spent its runs stop with checkpoints. take_over: serve the lab from here even if a supervisor of another host seems
+    to; its workers leave at their next checkpoint. Returns `run_ids` of the whole grid, `queued` (those that will be trained
     now) and `slots`.
     """
     plan.refuse_problems()
+    if take_over and foreign_owner(Desk(lab)):
+        Desk(lab).take_over()
     runs = [{"name": r.name, "spec": to_plain(r.spec), "costs": r.costs} for r in plan.runs if r.spec is not None]
     request = {"action": "submit", "grid": plan.grid.name, "toml": plan.grid.text, "runs": runs}
     return ask(lab, request | {"slots": slots, "order": order, "hours": hours, "flops": flops})
@@ -111,17 +121,24 @@ def ask(lab: Path, request: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-def refuse_foreign(desk: Desk) -> None:
-    """BusyError when a supervisor of another host seems to serve this lab (a lab on a shared disk)."""
+def foreign_owner(desk: Desk) -> dict[str, Any] | None:
+    """The supervisor of another host that has claimed this lab (on a shared disk), None without one."""
     try:
         owner = json.loads(desk.owner.read_text())
     except (OSError, json.JSONDecodeError):
-        return
-    age = time.time() - owner["heartbeat"]
-    if owner["host"] != socket.gethostname() and age < FOREIGN_HEARTBEAT_SECONDS:
+        return None
+    return owner if owner["host"] != socket.gethostname() else None
+
+
+def refuse_foreign(desk: Desk) -> None:
+    """BusyError when a supervisor of another host seems to serve this lab."""
+    owner = foreign_owner(desk)
+    age = time.time() - owner["heartbeat"] if owner else 0.0
+    if owner and age < FOREIGN_HEARTBEAT_SECONDS:
         raise BusyError(
             f"{desk.lab} is served by a supervisor on {owner['host']} (pid {owner['pid']}, heard {age:.0f} s ago). "
-            "Run this command there, or wait until it is gone."
+            "Run this command there, or wait until it is gone. If that host is lost for good, `shrunk run GRID "
+            "--take-over` serves the lab from here; workers there leave at their next checkpoint."
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import BusyError
 from ..record.lock import is_locked
-from ..record.rundir import write_atomically
+from ..record.rundir import EPOCH_FILE, epoch_of, write_atomically
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,22 @@ class Desk:
     @property
     def replies(self) -> Path:
         return self.private / "replies"
+
+    def epoch(self) -> int:
+        """How often the lab was taken over; a worker of an earlier epoch writes no further checkpoint."""
+        return epoch_of(self.lab)
+
+    def take_over(self) -> int:
+        """End the claim of whoever serves the lab, whose host we cannot reach, and return the new epoch.
+
+        The epoch is raised before the claim is removed. The lock goes as well: the old supervisor may hold it over a
+        shared disk, but then of a file that no longer is there.
+        """
+        epoch = self.epoch() + 1
+        write_atomically(self.private / EPOCH_FILE, f"{epoch}\n")
+        self.owner.unlink(missing_ok=True)
+        self.lock.unlink(missing_ok=True)
+        return epoch
 
     def serving(self) -> bool:
         """True if a supervisor of this host holds the lab."""

@@ -41,3 +41,6 @@ class PatientJournal:
             if not is_full(problem):
                 raise
             return False
+
+    def close(self) -> None:
+        self._writer.close()

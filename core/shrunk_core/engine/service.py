@@ -55,6 +55,8 @@ from .standing import Watch
 TICK_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
 FULL_DISK_SECONDS = 1.0
+FOREIGN_SILENCE_SECONDS = 120.0
+"""A worker of another host counts as lost when its log has been silent for so long."""
 
 WORKER = "shrunk_core.engine.worker"
 
@@ -81,6 +83,7 @@ class Supervisor:
         self.slots: dict[str, Job | None] = {f"slot:{i}": None for i in range(slots or self._natural())}
         self.experience = Experience(self.desk.private / "packing.json")
         self.duties = Duties(lab, settings)
+        self.epoch = self.desk.epoch()
         self.queue = Queue()
         self.watch = Watch(lab, cells=True)
         self.journal = PatientJournal(lab)
@@ -109,10 +112,19 @@ class Supervisor:
             worker = standing.log.worker
             if status.status == "queued":
                 self.queue.add(self.place(run_id))
+            elif status.status == "running" and worker is not None and worker.foreign():
+                if not self.heard_elsewhere(run_id):
+                    self.enqueue(run_id, "worker-lost")
             elif status.status == "running" and worker is not None and worker.alive():
                 self._adopt(Job(run_id=run_id, child=None, process=worker, device=standing.device_uuid))
             elif status.status == "stopped" and status.reason.startswith(WORKER_DIED):
                 self.enqueue(run_id, "worker-died")
+
+    def heard_elsewhere(self, run_id: str) -> bool:
+        """True while a worker of another host, from before a take-over, still writes the run's log."""
+        standing = self.watch.standing(run_id)
+        foreign = standing.log.state == "running" and standing.log.worker is not None and standing.log.worker.foreign()
+        return foreign and time.time() - standing.heard_at <= FOREIGN_SILENCE_SECONDS
 
     def spec_of(self, job_id: str) -> SpecFile:
         """The spec of a run, or of the run that a cell belongs to."""
@@ -178,6 +190,9 @@ class Supervisor:
     def beat(self) -> None:
         """Renew the lock's owner file."""
         self._beat_at = time.monotonic()
+        if self.desk.epoch() != self.epoch:  # taken over from another host: what is left of ours goes home
+            self.leaving = True
+            return
         write_atomically(self.desk.owner, json.dumps(asdict(this_process()) | {"heartbeat": time.time()}))
 
     # ------------------------------------------------------------ the queue

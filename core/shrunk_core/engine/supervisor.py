@@ -20,6 +20,7 @@ def main(arguments: list[str]) -> int:
     """Serve a lab until idle. Exit 3 when another supervisor serves it."""
     lab = Path(arguments[0])
     desk = Desk(lab)
+    epoch = desk.epoch()
     lock = FileLock(desk.lock)
     if not lock.take(seconds=0.2):
         print(
@@ -41,7 +42,8 @@ def main(arguments: list[str]) -> int:
         print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {problem}", file=sys.stderr)
         return 1
     finally:
-        desk.owner.unlink(missing_ok=True)
+        if desk.epoch() == epoch:
+            desk.owner.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 The folder is of a run or of a downstream cell. It drains the job's generator into the job's log, heeds `control/` and
 SIGTERM / SIGINT, and turns every failure into a `Failed` event. Exit: 0 finished or left on request, 1 failed, 3
-another worker has the run, 4 the disk is full and not even that could be logged.
+another worker has the run or another host the lab, 4 the disk is full and not even that could be logged.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ..record.event_base import Attempt
 from ..record.eventlog import EventWriter, read_events
 from ..record.events import Evaluated, Event, Failed, Finished, MemoryReported, Noted, Resumed, Started, Step
 from ..record.lock import FileLock
-from ..record.rundir import RunDir, is_cell, read_spec, run_dir, this_process
+from ..record.rundir import RunDir, epoch_of, is_cell, lab_of, read_spec, run_dir, this_process
 from ..train.arithmetic import set_up
 from ..train.pretrain import Barrier, Language, NonFinite, Trainer
 from ..train.runtime import Requests, Runtime, choose_execution, device_name, pick_device
@@ -50,6 +50,8 @@ def main(arguments: list[str]) -> int:
     if not lock.take(seconds=2.0):
         print(f"another worker has {run.path}", file=sys.stderr)
         return BUSY_EXIT
+    lab = lab_of(run)
+    epoch = epoch_of(lab)
     signals: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
@@ -77,6 +79,9 @@ def main(arguments: list[str]) -> int:
         )
         for event in job:
             if isinstance(event, Barrier):
+                if epoch_of(lab) != epoch:  # nothing more is written: the log is another supervisor's now
+                    print(f"{lab} was taken over from another host; this worker leaves", file=sys.stderr)
+                    return BUSY_EXIT
                 log.sync()
             else:
                 update = getattr(event, "update", update)

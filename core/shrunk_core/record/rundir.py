@@ -34,6 +34,23 @@ REQUESTS = ("cancel", "stop", "pause")
 """Files in `control/` that ask a worker to leave with a checkpoint."""
 
 
+EPOCH_FILE = "epoch"
+"""In the lab's `.shrunk/`: how often the lab was taken over from a supervisor of another host."""
+
+
+def epoch_of(lab: Path) -> int:
+    """The lab's epoch now, 0 when nobody ever took it over."""
+    try:
+        return int((lab / ".shrunk" / EPOCH_FILE).read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def lab_of(run: RunDir) -> Path:
+    """The lab that a job's folder lies in."""
+    return run.path.parents[3] if run.path.parent.name == CHILDREN else run.path.parents[1]
+
+
 @dataclass(frozen=True)
 class RunDir:
     """Paths of one run. Creating the object touches nothing."""
@@ -178,9 +195,13 @@ class Process:
     pid: int
     started_at: float
 
+    def foreign(self) -> bool:
+        """True for a process of another host, of which nobody here can tell whether it lives."""
+        return self.host != socket.gethostname()
+
     def alive(self) -> bool:
         """True if it runs on this host now. A process of another host counts as alive: we cannot know better."""
-        if self.host != socket.gethostname():
+        if self.foreign():
             return True
         try:
             process = psutil.Process(self.pid)

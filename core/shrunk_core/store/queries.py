@@ -258,3 +258,39 @@ def reference_points(store: Store, reference: str) -> Result:
     return store.query(
         "from reference_points where reference = ? order by name, seed, update, flops, tokens", params=[reference]
     )
+
+
+def task_means(store: Store) -> Result:
+    """All columns of `task_means`, and `job_id`: a cell of the same question, whose spec says what was asked."""
+    return store.query(
+        "select m.*, (select min(s.job_id) from task_scores s where s.comparison = m.comparison) as job_id "
+        "from task_means m order by task, filtered, comparison, run_id, checkpoint"
+    )
+
+
+def task_averages(store: Store) -> Result:
+    """All columns of `task_averages`."""
+    return store.query("from task_averages order by run_id, checkpoint, filtered, settings")
+
+
+def pretraining_gains(store: Store) -> Result:
+    """All columns of `pretraining_gain`, each task's first metric only."""
+    return store.query("from pretraining_gain where place = 0 order by task, filtered, comparison, run_id, checkpoint")
+
+
+def task_seeds(store: Store, run_id: str, checkpoint: str, comparison: str) -> Result:
+    """Every score of one cell of the matrix of models and tasks: seed, split, metric, value, stderr, n, epochs, job_id."""
+    return store.query(
+        "select seed, split, metric, value, stderr, n, epochs, job_id from task_scores "
+        "where run_id = $run and checkpoint = $checkpoint and comparison = $comparison order by seed, split, place",
+        params={"run": run_id, "checkpoint": checkpoint, "comparison": comparison},
+    )
+
+
+def task_epochs(store: Store, job_ids: Sequence[str]) -> Result:
+    """Learning curves of finished cells: seed, trial, epoch, loss, score, selection."""
+    return store.query(
+        "select seed, trial, epoch, loss, score, selection from task_curves "
+        "where job_id in (select unnest($jobs::varchar[])) order by seed, trial, epoch",
+        params={"jobs": list(job_ids)},
+    )
