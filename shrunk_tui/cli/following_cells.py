@@ -13,6 +13,7 @@ from shrunk_core.engine.desk import Desk
 from shrunk_core.engine.standing import Watch
 from shrunk_core.record.cell_events import CellEpoch, CellScored
 from shrunk_core.record.rundir import parent_of
+from shrunk_core.record.status import WORKER_DIED
 
 from .output import say
 
@@ -38,13 +39,16 @@ def work_through(lab: Path, cells: list[CellSpec]) -> int:
                 for job, event in watch.look():
                     if job in names and event.logged_at >= since - 1.0 and (line := _line(names[job], event)):
                         say(line)
+                orphaned = False
                 for job in names:
                     status = watch.status(job)
+                    orphaned |= status.status == "stopped" and status.reason.startswith(WORKER_DIED)
                     if status.status != states.get(job):
                         states[job] = status.status
                         if status.status in ("failed", "stopped", "cancelled"):
                             say(f"{_name(names[job])}: {status.status}: {status.reason}")
-                if not any(s in ("queued", "running") for s in states.values()):
+                # the supervisor queues a cell again whose worker was killed, a moment later, or fails it
+                if not any(s in ("queued", "running") for s in states.values()) and (interrupted or not orphaned):
                     return _verdict(lab, states, interrupted)
                 if Desk(lab).serving():
                     served_at = time.monotonic()
