@@ -76,6 +76,8 @@ class TasksPane(Pane):
     TasksPane.-empty #tasks-matrix { display: none; }
     """
 
+    can_focus = True  # while there is no matrix to hold the focus, the keys must work all the same
+
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         state = self.session.state
@@ -102,7 +104,7 @@ class TasksPane(Pane):
     # ------------------------------------------------------------------ life
 
     def shown(self) -> None:
-        self.matrix.focus()
+        (self if self.has_class("-empty") else self.matrix).focus()
         self._read()
         self._timer = self.set_interval(max(SECONDS, self.session.interval), self._read)
 
@@ -170,7 +172,11 @@ class TasksPane(Pane):
         self.set_class(self.size.width >= WIDE, "-wide")
         rows = len(self._models) + 3
         self.matrix.styles.max_height = "100%" if self.size.width >= WIDE else min(rows, max(6, self.size.height // 2))
-        self.set_class(self.book is not None and not self.book.tasks, "-empty")
+        empty = self.book is not None and not self.book.tasks
+        if empty != self.has_class("-empty"):
+            self.set_class(empty, "-empty")
+            if self.app.screen is self.screen:
+                (self if empty else self.matrix).focus()
         self.query_one("#tasks-detail").border_title = f"{VIEWS[self.view]} (v: next)"
 
     def _show_matrix(self) -> None:

@@ -1,4 +1,4 @@
-"""How SQL and System look at three sizes, over a lab and a machine made by hand: nothing in them moves."""
+"""How Design, SQL and System look at three sizes, over a lab and a machine made by hand: nothing in them moves."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 from shrunk_core.engine.machine_now import GpuNow, Looker, MachineNow, ProcessNow
 from store_lab import born, evaluated, finished, started, step, write
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from shrunk_tui import lab_words
 from shrunk_tui.app import ShrunkApp
+from shrunk_tui.screens.design import DesignPane
 from shrunk_tui.screens.sql import SqlPane
 from shrunk_tui.screens.system import SystemPane
 from shrunk_tui.session import LabSession
@@ -44,6 +46,46 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
             return
         await pilot.pause(0.02)
     raise AssertionError("waited in vain")
+
+
+DESIGN = """
+[grid]
+seeds = [0, 1]
+[corpus]
+sources = ["embedded:kjv"]
+[train]
+device = "cpu"
+precision = "fp32"
+updates = 500
+[axes]
+hidden_size = [32, 64, 128]
+"""
+
+
+@SIZES
+def test_design(lab: Path, size: tuple[int, int], snap_compare: Snap, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "shrunk_core.engine.plan.estimated_seconds", lambda model, train, machine: 0.9 * model.hidden_size
+    )
+    monkeypatch.setattr(DesignPane, "_read_slots", lambda self: 2)
+    session = LabSession(lab)
+    session.state.set("design.text", DESIGN)
+    session.state.set("design.path", str(lab / "grids" / "shapes.toml"))
+    app = ShrunkApp(session, "design")
+
+    async def before(pilot: Pilot[None]) -> None:
+        def there() -> bool:
+            pane = app.pane
+            if not isinstance(pane, DesignPane) or pane.preview is None:
+                return False
+            words = str(pane.query_one("#design-totals", Static).content)
+            return len(pane.rows) == 6 and all(row["run_id"] for row in pane.rows) and "6 runs" in words
+
+        await until(pilot, there)
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause(0.2)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
 
 
 @SIZES

@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from shrunk_tui.app import ShrunkApp
 from shrunk_tui.screens import tasks_starting
-from shrunk_tui.screens.asking import Confirm
+from shrunk_tui.screens.asking import AskText, Confirm
 from shrunk_tui.screens.tasks import TasksPane
 from shrunk_tui.session import LabSession
 
@@ -172,6 +172,18 @@ def test_rows_that_are_gone_are_refused_by_name(scored: Path) -> None:
 def test_an_empty_lab_says_what_comes_here(lab: Path) -> None:
     async def tell(pilot: Pilot[None], pane: TasksPane) -> None:
         assert "once a run has finished" in numbers(pane) and "shrunk glue" in numbers(pane)
+
+    story(lab, tell)
+
+
+def test_the_first_scores_are_asked_for_where_there_is_no_matrix_yet(lab: Path) -> None:
+    run = born(lab)
+    write(run.events_file, started(), evaluated(100, 4.0), finished())
+
+    async def tell(pilot: Pilot[None], pane: TasksPane) -> None:
+        assert "n scores the finished runs" in numbers(pane)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
 
     story(lab, tell)
 
