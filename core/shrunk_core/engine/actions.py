@@ -158,7 +158,8 @@ def _again(supervisor: Supervisor, run_id: str, statuses: tuple[str, ...], reaso
         supervisor.queue.add(supervisor.queue.places[run_id])  # whatever held it back holds it no longer
         return "is queued"
     if supervisor.job_of(run_id) is not None:
-        return "" if _after_leaving(supervisor, run_id, reason) else "is running"
+        # a run that has just finished holds its slot until its worker is gone
+        return "" if _after_leaving(supervisor, run_id, reason) else f"is {supervisor.watch.status(run_id).status}"
     status = supervisor.watch.status(run_id).status
     if status not in statuses:
         return f"is {status}"
