@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from ..task_book import Detail, Model, Task, TaskBook
     from .tasks_starting import Asked
 
-WIDE = 130
-"""Columns from which the detail stands beside the matrix rather than below it."""
-TALLEST = 30
+WIDE, TALLEST = 130, 30
+"""Columns from which the detail stands beside the matrix rather than below it; rows of the matrix at most, below it."""
 SECONDS = 3.0
 """Between two looks for new scores, at least."""
 NOT_SCORED = (
