@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .tasks_starting import Asked
 
 WIDE, TALLEST = 130, 30
-"""Columns from which the detail stands beside the matrix rather than below it; rows of the matrix at most, below it."""
+"""Columns from which the detail stands beside the matrix rather than below it; rows of a chart in it at most."""
 SECONDS = 3.0
 """Between two looks for new scores, at least."""
 NOT_SCORED = (
