@@ -51,6 +51,7 @@ def test_a_worker_that_cannot_open_its_log_fails_at_once(lab: Path, tmp_path: Pa
     run.events_file.write_text('{"v": 99, "kind": "started", "logged_at": 1.0}\n')
     done = shrunk("run", grid, "--lab", lab)
     assert done.returncode == 1
+    wait_for(lambda: statuses(lab) == ["failed"], "the supervisor's verdict")
     (row,) = json.loads(shrunk("status", "--lab", lab, "--format", "json").stdout)
     assert row["status"] == "failed"
     assert "newer" in row["reason"] and "code 1" in row["reason"]
