@@ -93,6 +93,12 @@ previous and next run of the grid. Tab goes into a chart: crosshair, zoom and pa
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < 110, "-folded")
         self.set_class(event.size.width < 110 or event.size.height < 24, "-one")
+        self.call_after_refresh(self._take_focus)  # what had it may have lost it while the layout changed
+
+    def _take_focus(self) -> None:
+        """Keys of this screen work while something in it has the focus."""
+        if self.app.focused is None and self.display:
+            self.query_one("#run-scroll").focus()
 
     def set_arguments(self, **arguments: Any) -> None:
         self.open(arguments.get("run_id", ""))
