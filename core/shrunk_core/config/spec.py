@@ -137,7 +137,7 @@ def corpus_from_dict(data: dict[str, Any]) -> CorpusSpec:
 def from_dict(data: dict[str, Any]) -> RunSpec:
     """The inverse of `to_plain`. A setting that an older version did not write has its default; keys of a newer version
     that this one does not know are an error (TypeError)."""
-    train = {k: tuple(v) if isinstance(v, list) else v for k, v in data["train"].items()}
+    train: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["train"].items()}
     return RunSpec(
         **{
             **data,
