@@ -22,7 +22,7 @@ import torch
 
 from .. import __version__
 from ..config.spec import RunSpec
-from ..cost import num_params
+from ..cost import micro_batch, num_params
 from ..downstream.cell import CellRuntime, cell_events
 from ..errors import DataError, RunError, ShrunkError
 from ..language.corpus import open_tokens, unigram_counts
@@ -43,7 +43,6 @@ from .estimate import estimated_seconds
 from .execution import in_a_process, settle
 from .machine import read_machine
 from .patience import is_full
-from .plan import micro_batch
 from .retries import BUSY_EXIT, DISK_EXIT
 
 
