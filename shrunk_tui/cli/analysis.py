@@ -57,6 +57,7 @@ class FrontierMethod(str, Enum):
 class Cost(str, Enum):
     flops = "flops"
     seconds = "seconds"
+    gpu_hours = "gpu-hours"
     energy = "energy"
     params = "params"
 
@@ -262,8 +263,11 @@ def icer(
 ) -> None:
     """What does the next unit of quality cost? Incremental cost-effectiveness, in order of effect.
 
-    `icer` is cost per unit of effect of the step from the rung before; `effect_per_unit` its inverse, per `unit`. A ladder
-    says in `warning` what else changes between two rungs. With --axis all: every one-factor ladder, or dominance over all.
+    `icer` is cost per unit of effect of the step from the rung before; `effect_per_unit` its inverse, per `unit`, with its
+    95 % interval (`low`, `high`) where both rungs have seeds. A ladder says in `warning` what else changes between two
+    rungs. With --axis all: every one-factor ladder, or dominance over all; `on_frontier` is then how often an option stays
+    on the frontier when the seeds' noise is drawn again. Energy and GPU hours are those of the card while the run was on
+    it, in equal shares with the runs beside it.
 
     Examples: shrunk icer --axis hidden_size
 
@@ -271,11 +275,11 @@ def icer(
     """  # fmt: skip
     source = open_source(csv, maps, where, lab, evaluation_id, counting)
     from .pictures import check, show
-    from .pricing import COLUMNS, TABLE, list_icer
+    from .pricing import COLUMNS, list_icer, table_columns
 
     check(save)
     rows, notes = list_icer(source, axis, method.value, cost.value, effect, base or [])
-    print_rows(rows, COLUMNS, how, table_columns=TABLE)
+    print_rows(rows, COLUMNS, how, table_columns=table_columns(rows))
     for note in notes:
         say(f"note: {note}")
     if draw or save is not None:

@@ -38,8 +38,8 @@ def lab_points(
         raise FitError("no run of this lab has " + ("been evaluated" if every else "finished") + " yet")
     table = queries.runs_table(store)
     runs = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
-    scores = task_means(store)
-    rows = [_row(point, runs[point.run_id]) | scores.get(point.run_id, {}) for point in found]
+    scores, cards = task_means(store), queries.card_costs(store)
+    rows = [_row(point, runs[point.run_id], cards.get(point.run_id)) | scores.get(point.run_id, {}) for point in found]
     tasks = sorted({task for one in scores.values() for task in one})
     rows = [dict.fromkeys(tasks) | row for row in rows]
     names = {p.name for p in found}
@@ -69,7 +69,7 @@ def lab_points(
     )
 
 
-def _row(point: Point, run: dict[str, Any]) -> dict[str, Any]:
+def _row(point: Point, run: dict[str, Any], card: queries.CardCost | None) -> dict[str, Any]:
     """Settings and standing of the run, and over them the point: a curve's row is of its update, not of the run's end."""
     settings = {name: ", ".join(map(str, v)) if isinstance(v, (list, tuple)) else v for name, v in run.items()}
     share = point.update / point.updates
@@ -86,6 +86,9 @@ def _row(point: Point, run: dict[str, Any]) -> dict[str, Any]:
         "d": point.tokens,
         "tokens": point.tokens,
         "seconds": None if run["seconds"] is None else run["seconds"] * share,
+        "sampled_seconds": card and card.seconds * share,
+        "gpu_hours": card and card.hours * share,
+        "energy": None if card is None or card.joules is None else card.joules * share,
     }
 
 

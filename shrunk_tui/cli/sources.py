@@ -23,7 +23,7 @@ CsvOption = Annotated[
 MapOption = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="NAME=COLUMN", help="A column of the file by name: loss, perplexity, flops, n, d, run, "
-                 "seed, update, x, y, tie, seconds, energy, or one of the shape. Repeat it."),
+                 "seed, update, x, y, tie, seconds, gpu_hours, energy (joules), or one of the shape. Repeat it."),
 ]  # fmt: skip
 WhereOption = Annotated[
     str | None, typer.Option("--where", metavar="EXPR", help="Only rows for which this holds, e.g. 'hidden_size < 64'.")
