@@ -222,7 +222,12 @@ def ladder_chart(rows: Sequence[Mapping[str, Any]], cost: str, effect: str) -> C
                 series.append(Series(label=label, x=[float(r["cost"]) for r in some], y=[sign * float(r["effect"]) for r in some],
                                      line=line, colour=colour))  # fmt: skip
     counting = next((row["counting"] for row in rows if row.get("counting")), "")
-    unit = {"flops": axis_label("flops", counting), "params": "parameters", "gpu-hours": "GPU hours", "energy": "joules"}
+    unit = {
+        "flops": axis_label("flops", counting),
+        "params": "parameters",
+        "gpu-hours": "GPU hours",
+        "energy": "joules",
+    }
     return Chart(
         title=f"{effect} against {unit.get(cost, cost)}", x_label=unit.get(cost, cost), y_label=effect, series=tuple(series),
         log_x=True, log_y=falls,

@@ -90,10 +90,6 @@ def test_frontiers_by_hand() -> None:
     assert [p.row for p in frontier(flops, loss, runs, method="final")] == [2, 4]
     marked = frontier(flops, loss, runs, method="envelope", warming_up=[True, False, False, False, False])
     assert marked[0].warning == "in warm-up" and marked[0].update == 1
-    left = frontier(
-        flops, loss, runs, method="envelope", warming_up=[True, False, False, False, False], keep_marked=False
-    )
-    assert [p.row for p in left] == [1, 4]
     with pytest.raises(FitError, match="unknown frontier"):
         frontier(flops, loss, runs, method="best")
 

@@ -301,7 +301,12 @@ def test_energy_and_gpu_hours_are_those_of_the_samples(tmp_path: Path, monkeypat
 
     shared = (card, other, part(0, "GPU-0", 150, 50), part(1, "GPU-0", 150, 50), part(2, "GPU-1", 100, 50))
     alone = (card, other, part(0, "GPU-0", 300, 50))
-    after = (card, other, part(1, "GPU-0", 300, 50), HardwareSampled(device="cpu", run_id=ids[3], seconds=9, logged_at=T0))
+    after = (
+        card,
+        other,
+        part(1, "GPU-0", 300, 50),
+        HardwareSampled(device="cpu", run_id=ids[3], seconds=9, logged_at=T0),
+    )
     journal_folder(lab).mkdir(exist_ok=True)
     write(journal_folder(lab) / f"host-1-1{SAMPLES}", *shared, *alone, *after)
     monkeypatch.setenv("SHRUNK_LAB", str(lab))
