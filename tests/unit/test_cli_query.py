@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 
 from shrunk_tui.cli.app import app
 
-
 FINAL = ("--map", "loss=final_loss", "--map", "flops=flops_total")
 
 
