@@ -16,10 +16,11 @@ import numpy as np
 from shrunk_core.analysis import fit as laws
 from shrunk_core.analysis.broken import BrokenResult, fit_broken, slopes_at
 from shrunk_core.analysis.frontier import frontier, resampled
-from shrunk_core.analysis.paper_table import PUBLISHED, PUBLISHED_BREAK, against_published, paper_runs
+from shrunk_core.analysis.paper_table import PUBLISHED, PUBLISHED_BREAK, against_published
 from shrunk_core.analysis.result import FitResult
 from shrunk_core.errors import ConfigError, FitError
 
+from .paper_facts import from_paper
 from .points import Points
 from .schedules import finished, marks
 
@@ -197,11 +198,6 @@ def _differences(result: FitResult, other: FitResult) -> list[str]:
         if symbol not in ("A", "A1", "A2", "B", "b", "d1", "Nc", "Dc") and not low <= value <= high:
             found.append(f"{symbol} = {value:.3g} lies outside the interval {low:.3g} to {high:.3g}")
     return found
-
-
-def from_paper(points: Points) -> bool:
-    """Are these the runs of the paper this tool grew out of?"""
-    return points.has("run") and set(points.texts("run")) <= {run.name for run in paper_runs()}
 
 
 def against_paper(result: BrokenResult, used: Points) -> tuple[dict[str, Any], list[str]]:

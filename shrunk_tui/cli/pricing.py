@@ -9,7 +9,7 @@ from typing import Any
 from shrunk_core.analysis.icer import Rung, dominance, ladder
 from shrunk_core.errors import ConfigError, FitError
 
-from .paper_tie import with_tie
+from .paper_facts import with_tie
 from .points import SHAPE, Points, loose, pair
 from .sources import Source
 

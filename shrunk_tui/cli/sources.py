@@ -118,6 +118,7 @@ class Place:
             raise ConfigError("--csv, --query or --lab alone: points come from one place")
         if self.evaluation_id is not None:
             raise ConfigError("--evaluation-id is of the lab's runs; choose rows of a file with --where")
+        from .paper_facts import with_schedule
         from .points_csv import csv_points
 
-        return Source(read=lambda c: csv_points(path, self.maps or (), self.where, c), counting=counting)
+        return Source(read=lambda c: with_schedule(csv_points(path, self.maps or (), self.where, c)), counting=counting)
