@@ -98,7 +98,7 @@ class DesignPane(DesignActions):
             with Vertical(id="design-right"):
                 yield PlainTable(headings(self.counting), ascii_only=self.session.ascii, id="design-table")
                 yield Static("", id="design-about", markup=False)
-        yield Static("", id="design-totals", markup=False)
+        yield Static("working out what this grid stands for ...", id="design-totals", markup=False)
 
     def on_mount(self) -> None:
         self._fold(self.app.size.width, self.app.size.height)
