@@ -158,7 +158,7 @@ def features(model: ModelSpec, train: TrainSpec) -> np.ndarray:
     )
 
 
-def linear_products(model: ModelSpec, tokens: float, scored: float) -> list[tuple[float, float, float]]:
+def linear_products(model: ModelSpec, tokens: float, scored: float) -> list[tuple[float, int, int]]:
     """(rows, inner, columns) of the forward product of every linear layer; the two backward ones move the same operands."""
     h, e = model.hidden_size, model.embedding_size
     features = e if model.tie == "projected" else h
