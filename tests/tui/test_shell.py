@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 from shrunk_core.errors import ConfigError
@@ -66,6 +67,19 @@ def test_help_names_the_headless_twin(lab: Path) -> None:
             assert not isinstance(app.screen, HelpScreen)
 
     asyncio.run(story())
+
+
+def test_every_screen_names_its_commands_and_their_help_names_the_screen() -> None:
+    for tab in TABS:
+        pane = tab.load()
+        twins = re.findall(r"shrunk ([a-z-]+)", pane.twin)
+        assert twins, f"{pane.title} names no command"
+        for name in twins:
+            found = CliRunner().invoke(command_line, [name, "--help"])
+            assert found.exit_code == 0 and f"{tab.key}, {tab.title}" in " ".join(found.output.split()), (
+                name,
+                tab.title,
+            )
 
 
 def test_palette_finds_actions_and_runs_by_name(lab: Path) -> None:
