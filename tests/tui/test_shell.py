@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from shrunk_tui.app import ShrunkApp
 from shrunk_tui.cli.app import app as command_line
+from shrunk_tui.cli.app import plain_call
 from shrunk_tui.screens.help import HelpScreen
 from shrunk_tui.screens.tabs import TABS
 from shrunk_tui.session import LabSession
@@ -142,6 +143,16 @@ def test_a_pipe_gets_the_help_and_replay_asks_for_a_terminal(lab: Path) -> None:
     run = born(lab, name="small")
     refused = CliRunner().invoke(command_line, ["replay", run.run_id, "--lab", str(lab)])
     assert isinstance(refused.exception, ConfigError) and "needs a terminal" in str(refused.exception)
+
+
+def test_only_the_plain_call_opens_the_screens_without_the_parser() -> None:
+    assert plain_call([]) == {"lab": None, "read_only": False, "ascii_only": False}
+    assert plain_call(["--ascii", "--lab", "x", "--read-only"]) == {
+        "lab": Path("x"), "read_only": True, "ascii_only": True,
+    }  # fmt: skip
+    assert plain_call(["--lab=y"]) == {"lab": Path("y"), "read_only": False, "ascii_only": False}
+    for other in (["status"], ["--help"], ["--lab"], ["--lab", "--ascii"], ["--lab", "x", "status"], ["--version"]):
+        assert plain_call(other) is None, other
 
 
 def test_view_state_survives_what_is_broken(tmp_path: Path) -> None:
