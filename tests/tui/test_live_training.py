@@ -66,7 +66,7 @@ def test_from_a_training_to_an_answer_by_keys_alone(lab: Path) -> None:
         editor = app.query_one(SqlEditor)
         editor.text = ""
         await pilot.press(
-            *"select name, \"update\", loss from evaluations e join runs using (run_id) where split = 'validation'"
+            *"select name, e.\"update\", loss from evaluations e join runs using (run_id) where split = 'validation'"
         )
         await pilot.press("f5")
         await until(pilot, lambda: "8 rows in" in screen_text(app), 60)
