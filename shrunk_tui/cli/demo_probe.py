@@ -15,7 +15,8 @@ from .task_answers import gains_of, say_gains
 
 PROBE = "bigram-shift"
 BUDGET_SECONDS = 60.0
-SEEDS, EPOCHS = 2, 2
+SEEDS, EPOCHS, EXAMPLES = 3, 2, 8000
+"""Enough for an interval over seeds, and half a minute on two cores."""
 
 
 def probe(lab: Path, planned: RunPlan, run_id: str) -> None:
@@ -24,7 +25,9 @@ def probe(lab: Path, planned: RunPlan, run_id: str) -> None:
     What is not done after BUDGET_SECONDS is stopped, and said to be missing.
     """
     cells = cells_of(lab, planned, run_id)
-    say(f"\nDid it learn more than word frequencies? Are two neighbouring words swapped or not ({PROBE}), after fine-tuning:")
+    say(
+        f"\nDid it learn more than word frequencies? Are two neighbouring words swapped or not ({PROBE}), after fine-tuning:"
+    )
     work_through(lab, cells, seconds=BUDGET_SECONDS)
     gains = gains_of(lab, {cell.comparison for cell in cells}, {run_id})
     if gains and gains[0]["seeds"] == SEEDS:
@@ -45,7 +48,7 @@ def cells_of(lab: Path, planned: RunPlan, run_id: str) -> list[CellSpec]:
             source="",
             checkpoints=("best", "untrained"),
             seeds=SEEDS,
-            settings=dataclasses.replace(SETTINGS["default"], epochs=EPOCHS),
+            settings=dataclasses.replace(SETTINGS["default"], epochs=EPOCHS, train_examples=EXAMPLES),
         ),
     )
     report_counts(plan.counts)
