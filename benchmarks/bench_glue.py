@@ -75,7 +75,7 @@ class Theirs:
     def __init__(self, network: Any, rows: Any, collator: Any, updates: int, precision: str, folder: str) -> None:
         from transformers import Trainer, TrainerCallback, TrainingArguments
 
-        self.network, self.updates, self.round = network, updates, 0
+        self.round, self.began, self.seconds = 0, 0.0, 0.0
         clock = self
 
         class Clock(TrainerCallback):
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     options = parser.parse_args()
     try:
-        import accelerate
+        import accelerate  # pyright: ignore[reportMissingImports]
     except ImportError:
         sys.exit("the Trainer needs accelerate: pip install accelerate, in an environment of its own")
     import datasets
@@ -170,7 +170,7 @@ def main() -> None:
     config = RobertaConfig(
         vocab_size=VOCABULARY, hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=2,
         intermediate_size=4 * HIDDEN, type_vocab_size=1 + 1, max_position_embeddings=LENGTH + 2, layer_norm_eps=1e-5,
-        pad_token_id=PAD, bos_token_id=BOS, eos_token_id=EOS, num_labels=2,
+        pad_token_id=PAD, bos_token_id=BOS, eos_token_id=EOS,
     )  # fmt: skip
     masked = RobertaForMaskedLM(config)
 
