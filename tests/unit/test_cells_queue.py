@@ -14,8 +14,9 @@ from shrunk_core.config.lab import init_lab, read_settings
 from shrunk_core.config.spec import from_dict, to_plain
 from shrunk_core.engine import service as serving
 from shrunk_core.engine.actions import heed
+from shrunk_core.engine.recovery import recover
 from shrunk_core.engine.service import Supervisor
-from shrunk_core.engine.standing import Watch
+from shrunk_core.engine.watch import Watch
 from shrunk_core.record.cell_events import CellFinished
 from shrunk_core.record.celldir import read_cell, write_cell
 from shrunk_core.record.events import Failed
@@ -152,7 +153,7 @@ def test_a_finished_cell_is_not_done_again_and_a_new_supervisor_takes_up_what_wa
     first, _ = serve()
     assert submit(first, done, waiting)["queued"] == [waiting.job_id]
     second, launcher = serve()
-    second.recover()
+    recover(second)
     assert second.queue.in_order() == [waiting.job_id]
     second._fill()
     assert launcher.started == [str(run_dir(folder, waiting.job_id).path)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..record.rundir import read_spec, run_dirs
 from .desk import Desk
-from .standing import Watch
+from .watch import Watch
 
 STALE_SECONDS = 3600.0
 """A temporary file that nobody has touched for so long belongs to no living process."""
