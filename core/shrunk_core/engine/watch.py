@@ -34,6 +34,10 @@ KEEP_BYTES = 1 << 20
 """So much that is read and not kept makes keeping worth its while."""
 
 
+UNKNOWN = Standing()
+"""Where a run stands that nothing is known of."""
+
+
 class Watch:
     """Follows all logs of a lab. `look()` reads what is new and returns it, each event with the run it belongs to."""
 
@@ -75,7 +79,7 @@ class Watch:
                 news += self._look_at_run(run_id)
         if self.cells:
             for run_id in self.born:
-                news += self._look_at_cells(run_dir(self.lab, run_id))
+                news += self._look_at_cells(run_id)
         self._first = False
         return news
 
@@ -84,7 +88,7 @@ class Watch:
 
     def standing(self, run_id: str) -> Standing:
         """Where a run stands; an empty one for a run that nothing is known of."""
-        return self.standings.get(run_id, Standing())
+        return self.standings.get(run_id, UNKNOWN)
 
     def open_alerts(self) -> list[Alert]:
         """Alerts that stand, oldest first."""
@@ -127,15 +131,15 @@ class Watch:
         self._list_at = now + RESCAN_SECONDS if time.time_ns() - stamp > JUST_NOW_NS else now
         return True
 
-    def _look_at_cells(self, run: RunDir) -> list[tuple[str, Event]]:
+    def _look_at_cells(self, run_id: str) -> list[tuple[str, Event]]:
         """News of a run's child jobs. Finished ones say nothing more; the folder is listed only when it has changed."""
         try:
-            changed = os.stat(f"{run.path}/{CHILDREN}").st_mtime_ns
+            changed = os.stat(f"{self.lab}/runs/{run_id}/{CHILDREN}").st_mtime_ns
         except FileNotFoundError:
             return []
-        known = self._children.get(run.run_id)
+        known = self._children.get(run_id)
         if known is None or known[0] != changed or time.time_ns() - changed < JUST_NOW_NS:
-            known = self._children[run.run_id] = (changed, cell_dirs(run))
+            known = self._children[run_id] = (changed, cell_dirs(run_dir(self.lab, run_id)))
         news: list[tuple[str, Event]] = []
         for cell in known[1]:
             standing = self.standing(cell.run_id)
