@@ -49,8 +49,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "glue": ("glue:glue", "Fine-tune checkpoints on GLUE, tasks of its form and probes; the gain of pre-training."),
     "minimal-pairs": ("glue:minimal_pairs", "Minimal pairs such as BLiMP: is the good sentence the likelier one?"),
     "report": ("report:report", "One Markdown page about the lab: results, laws, costs, caveats, figures."),
-    "import": ("importing:import_", "Take somebody else's learning curves in, to be drawn beside yours."),
-    "export": ("exporting:export", "Write every view of the lab as a Parquet file."),
+    "import": ("importing:import_", "Take runs of another lab in, or somebody else's learning curves beside yours."),
+    "export": ("exporting:export", "Write views as Parquet files, or runs as an archive for another lab."),
     "cost": ("cost:cost", "Parameters and FLOPs of one shape in all countings."),
     "bench": ("bench:bench", "Measure this machine: tokens/s by shape, precision and packing, for plans and slots."),
     "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),
@@ -66,7 +66,7 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        return TyperCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
+        return TyperCommand(name=cmd_name, short_help=COMMANDS[cmd_name][1])  # `help` would be cut short in the list
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
