@@ -82,9 +82,9 @@ class Average:
 
     @property
     def words(self) -> str:
-        """`.512 | .530 of 5`: the mean, the mean without wnli, how many tasks."""
+        """`.512 / .530 of 5`: the mean, the mean without wnli, how many tasks."""
         return (
-            f"{short(self.mean)} | {MISSING if self.without_wnli is None else short(self.without_wnli)} of {self.tasks}"
+            f"{short(self.mean)} / {MISSING if self.without_wnli is None else short(self.without_wnli)} of {self.tasks}"
         )
 
 

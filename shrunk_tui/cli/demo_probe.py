@@ -15,8 +15,8 @@ from .task_answers import gains_of, say_gains
 
 PROBE = "bigram-shift"
 BUDGET_SECONDS = 60.0
-SEEDS, EPOCHS, EXAMPLES = 3, 2, 8000
-"""Enough for an interval over seeds, and half a minute on two cores."""
+SEEDS, EPOCHS, EXAMPLES = 2, 2, 8000
+"""Enough for an interval over seeds, and a quarter of the budget on two idle cores."""
 
 
 def probe(lab: Path, planned: RunPlan, run_id: str) -> None:

@@ -34,7 +34,7 @@ def report_tasks(made: Page, store: Store, points: Points) -> None:
 def _matrix(made: Page, book: TaskBook, runs: set[str]) -> None:
     made.say(
         "Mean over seeds ± their standard deviation (seeds) of a task's score, the mean of its metrics and splits; "
-        f"`{MISSING}` is not scored. GLUE: the plain mean of its tasks, and without wnli."
+        f"`{MISSING}` is not scored. GLUE: the plain mean of its tasks / without wnli."
     )
     rows = []
     for model in book.models:
@@ -44,7 +44,7 @@ def _matrix(made: Page, book: TaskBook, runs: set[str]) -> None:
         if any(text != MISSING for text in texts):
             average = book.averages.get((model.run_id, model.checkpoint))
             rows.append([model.name, model.checkpoint, *texts, average.words if average else MISSING])
-    made.table(("run", "checkpoint", *(task.label for task in book.tasks), "GLUE, without wnli"), rows)
+    made.table(("run", "checkpoint", *(task.label for task in book.tasks), "GLUE / without wnli"), rows)
     made.command("glue GRID --tasks TASKS --baseline untrained")
 
 

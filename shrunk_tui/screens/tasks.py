@@ -203,7 +203,7 @@ class TasksPane(Pane):
             cells.append(row)
         headings = [task.label for task in book.tasks]
         if book.averages:
-            headings.append("GLUE | no wnli")
+            headings.append("GLUE / no wnli")
         else:
             cells = [row[:-1] for row in cells]
         self.matrix.show(headings, names, cells)
