@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .columns import BY_NAME, SECTIONS, values_of
 from .curves import STEP_FIELDS, CurveStore, Table
 from .format import count, duration, flops, number, size
-from .overlay import AXIS_TITLES
+from .overlay import AXIS_NAMES, AXIS_TITLES
 from .picture import Line, Scene
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def run_scenes(curves: CurveStore, run_id: str, look: RunLook) -> dict[str, Scen
             title=f"{TITLES[name]}{last}, by {AXIS_TITLES[look.x]}",
             lines=tuple(line for line in lines if len(line.x)),
             rules=rules,
+            x_name=AXIS_NAMES[look.x],
             log_x=look.log_x,
             log_y=look.log_y and name != "tokens_per_second",
             smoothing=look.smoothing,

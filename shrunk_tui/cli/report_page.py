@@ -109,7 +109,7 @@ def page(store: Store, wanted: Wanted) -> Page:
 
     made = Page(wanted=wanted)
     points = read(wanted.counting)
-    source = Source(read=read, counting=wanted.counting, home=store)
+    source = Source(read=read, counting=wanted.counting, home=store, lab=True)
     made.say(f"# {wanted.title}")
     made.say(
         f"{len(points)} finished runs, one evaluation set (`{points.evaluation_id}`), FLOPs counted as "
@@ -278,7 +278,9 @@ def _frontier(made: Page, source: Source, curves: Points) -> None:
     made.say("## Compute-optimal frontier")
     for method in ("envelope", "isoflop"):
         pool = curves if method == "envelope" else source.points()
-        this = Source(read=lambda _, pool=pool: pool, counting=source.counting, home=source.home, one_counting=True)
+        this = Source(
+            read=lambda _, pool=pool: pool, counting=source.counting, home=source.home, lab=True, one_counting=True
+        )
         try:
             _, rows, notes = list_frontier(this, method, False, 0)
         except ShrunkError as refused:

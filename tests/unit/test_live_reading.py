@@ -7,12 +7,14 @@ import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from shrunk_core.config.lab import init_lab
 from shrunk_core.engine.standing import Watch
 from shrunk_core.record.events import Left, encode
 from store_lab import T0, born, evaluated, finished, resumed, started, step, write
 
+from shrunk_tui import step_lines
 from shrunk_tui import watcher as watching
 from shrunk_tui.curves import STEP_FIELDS, RunCurves
 from shrunk_tui.replay import Replay
@@ -115,6 +117,31 @@ def test_curves_live_with_words_for_numbers_torn_lines_and_nonsense(small: Path)
         log.write(b"\n")
     curves.read()
     assert curves.steps.columns["update"].tolist() == [1, 2, 3, 4]
+
+
+def test_a_long_log_reads_as_its_lines_do_one_by_one(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether or not Arrow's reader takes the lines: it refuses the loss that is no number and the damaged line."""
+    plain, odd = born(small), born(small, seed=1)
+    many = [step(u, loss=math.sin(u), at=T0 + u / 8) for u in range(1, 3 * step_lines.MANY)]
+    for run, loss in ((plain, 1.5), (odd, math.nan)):
+        write(run.events_file, started(at=T0), *many, evaluated(len(many), at=T0 + 1e6),
+              resumed(2, 7, at=T0 + 1e7), step(8, loss=loss, at=T0 + 1e7 + 3), *many[8:])  # fmt: skip
+    text = odd.events_file.read_text()
+    odd.events_file.write_text(
+        text.replace('"update":9,', '"update":,', 1).replace('"kind":"step"', '"kind": "step"', 1)
+    )
+    for run in (plain, odd):
+        quick = RunCurves(run.events_file, STEP_FIELDS)
+        quick.read()
+        with monkeypatch.context() as slow:
+            slow.setattr(step_lines, "MANY", 10**9)
+            plainly = RunCurves(run.events_file, STEP_FIELDS)
+            plainly.read()
+        assert len(quick.steps) == len(plainly.steps) >= len(many) - 1
+        for field in STEP_FIELDS:
+            a, b = quick.steps.columns[field], plainly.steps.columns[field]
+            assert a.dtype == b.dtype and (np.array_equal(a, b, equal_nan=True)), field
+        assert quick.steps.columns["elapsed"][7] == 1e6 + 3, "seconds at work, those until the evaluation included"
 
 
 def test_evaluations_alone_are_read_without_steps(small: Path) -> None:

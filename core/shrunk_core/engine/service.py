@@ -45,6 +45,7 @@ from .estimate import estimated_seconds
 from .gate import gate_of
 from .hardware import CPU, cores, match, worker_devices
 from .launcher import LOST, Child, Launcher
+from .machine import read_machine
 from .packing import device_for, devices_for, grow_or_shrink
 from .patience import PatientJournal, is_full
 from .prepare import is_built
@@ -216,7 +217,7 @@ class Supervisor:
             order=grid.order if grid else self.settings.order,
             seed=spec.spec.seed,
             number=grid.run_ids.index(run_id) if grid and run_id in grid.run_ids else 0,
-            seconds=round(estimated_seconds(spec.spec.model, spec.spec.train), 1),
+            seconds=round(estimated_seconds(spec.spec.model, spec.spec.train, read_machine(self.lab)), 1),
         )
 
     def enqueue(self, run_id: str, reason: str, *, grid: str = "", seconds: float = 0.0) -> None:
