@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+import torch._dynamo  # noqa: F401  the first optimiser of a process imports it, for a second: the spare has done it before it forks
 
 from .. import __version__
 from ..config.spec import RunSpec
