@@ -121,11 +121,11 @@ def plain(value: object) -> str:
 
 def events_text(lab: Path, run_id: str) -> str:
     """What happened to the run, newest first: everything but its updates, and the journals' word on it."""
-    from shrunk_core.engine.standing import Watch
+    from shrunk_core.engine.log_end import decoded
+    from shrunk_core.engine.watch import Watch
     from shrunk_core.record.eventlog import read_new
 
     from .cli.follow import sentence
-    from .watcher import decoded
 
     lines, _ = read_new(lab / "runs" / run_id / "events.jsonl")
     found = list(decoded([line for line in lines if b'"kind":"step"' not in line[:24]]))

@@ -138,7 +138,7 @@ class LabSession:
         from .troubles import troubles
         from .watcher import Watcher
 
-        watcher = Watcher(self.lab)
+        watcher = Watcher(self.lab, keep=not self.read_only)
         said: dict[str, str] = {}
         asked_at = 0.0
         while not self._closed:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 from shrunk_core.config.lab import init_lab
-from shrunk_core.engine.standing import Watch
-from shrunk_core.record.events import Left, encode
+from shrunk_core.record.events import encode
 from store_lab import T0, born, evaluated, finished, resumed, started, step, write
 
 from shrunk_tui import step_lines
-from shrunk_tui import watcher as watching
 from shrunk_tui.curves import STEP_FIELDS, RunCurves
 from shrunk_tui.replay import Replay
 from shrunk_tui.watcher import Watcher
@@ -24,40 +21,6 @@ from shrunk_tui.watcher import Watcher
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     return init_lab(tmp_path / "lab")
-
-
-def test_first_look_from_the_end_says_what_reading_everything_says(
-    small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watching, "TAIL_BYTES", 300)
-    rng = random.Random(0)
-    for seed in range(12):
-        run = born(small, seed=seed, name=f"run {seed}")
-        write(run.events_file, started())
-        update = 0
-        for attempt in range(1, rng.randint(2, 4)):
-            if attempt > 1:
-                update = rng.randint(0, update)
-                write(run.events_file, resumed(attempt, update))
-            for _ in range(rng.randint(0, 30)):
-                update += 1
-                write(run.events_file, step(update, loss=rng.random(), attempt=attempt))
-                if update % 7 == 0:
-                    write(run.events_file, evaluated(update, loss=rng.random(), attempt=attempt))
-        last = rng.choice([None, finished(update), Left(attempt=1, update=update, reason="pause")])
-        if last is not None:
-            write(run.events_file, last)
-    full = Watch(small)
-    full.look()
-    quick = Watcher(small)
-    quick.look()
-    assert len(quick.rows) == 12
-    for run_id, row in quick.rows.items():
-        expected = full.standings[run_id]
-        assert row.standing.log.state == expected.log.state, run_id
-        assert (row.standing.update, row.standing.evaluated) == (expected.update, expected.evaluated)
-        assert row.status.status == full.status(run_id).status
-    assert not quick.look(), "nothing new, nothing said"
 
 
 def test_later_looks_bring_what_was_appended_and_what_went(small: Path) -> None:
@@ -70,7 +33,6 @@ def test_later_looks_bring_what_was_appended_and_what_went(small: Path) -> None:
     assert look.changed == {run.run_id} and [e.kind for _, e in look.events] == ["step"]
     assert watcher.rows[run.run_id].standing.loss == 4.5
     other.spec_file.unlink()
-    watcher._scanned_at = 0.0
     assert watcher.look().removed == {other.run_id}
     assert set(watcher.rows) == {run.run_id}
 

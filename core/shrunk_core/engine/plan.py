@@ -17,7 +17,8 @@ from ..language.tokenizer import tokenizer_fingerprint
 from .estimate import estimated_seconds, seconds_per_update
 from .hardware import resolve_precision
 from .machine import Machine, read_machine
-from .standing import Standing, read_standings
+from .standing import Standing
+from .watch import read_standings
 
 
 @dataclass(frozen=True, kw_only=True)
