@@ -35,9 +35,10 @@ import numpy as np
 import psutil
 from shrunk_core.config.language_spec import CorpusSpec, TokenizerSpec
 from shrunk_core.language.corpus import build_corpus, build_language, corpus_folder, open_tokens, read_manifest
-from shrunk_core.language.filter import Document, Filter, Rule
+from shrunk_core.language.filter import Filter, Rule
 from shrunk_core.language.packing import pack
 from shrunk_core.language.reduce import batches
+from shrunk_core.language.scan import Document
 from shrunk_core.language.sentences import can_end, can_start
 from shrunk_core.language.sources import Reading, resolve
 from shrunk_core.language.vocabulary import load_vocabulary
