@@ -38,7 +38,7 @@ def test_places_are_pinned():
 def test_an_empty_validation_split_is_refused_with_the_share_that_would_do():
     texts = [f"document {i}" for i in range(6)]
     spec = CorpusSpec(sources=("x",), validation_share=0.001, test_share=0.0)
-    places = sorted(map(place, texts))
+    places = sorted(place(t.encode()) for t in texts)
     found = splits(texts, spec)
     with pytest.raises(DataError, match="the validation split is empty") as refusal:
         require_documents(spec, {s: len(found[s]) for s in SPLITS}, places)

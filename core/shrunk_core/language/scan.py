@@ -15,7 +15,7 @@ from .sentence_starts import SentenceStarts, skip_white_back
 from .units import documents_of, spans
 from .words import LINK, Normalisation, normalise
 
-BLOCK = 1_500_000
+BLOCK = 600_000
 """Bytes of documents looked at together, at least; one document is never cut."""
 
 _END = b"\n\nX" + b" " * MARGIN
