@@ -64,7 +64,10 @@ class ShrunkApp(App[None]):
     def on_mount(self) -> None:
         theme = self.session.state.get("app.theme", DARK.name)
         self.theme = theme if theme in self.available_themes else DARK.name
-        self.set_class(self.session.ascii, "-ascii")
+        if self.session.ascii:
+            from .ascii_look import AsciiSigns
+
+            self._filters.append(AsciiSigns())
         self.theme_changed_signal.subscribe(self, lambda theme: self.session.state.set("app.theme", theme.name))
         self.go(self._start or self.session.state.get("app.tab", "runs"))
         self.call_after_refresh(self._after_first_frame)
@@ -76,7 +79,7 @@ class ShrunkApp(App[None]):
 
     def _keep(self) -> None:
         """Now and then: save the view, adapt the pace to the line."""
-        self.session.state.save()
+        self.session.work(self, self.session.state.save, group="state")
         writer = getattr(self._driver, "_writer_thread", None)
         self.session.pace(writer._queue.qsize() if writer is not None else 0)
 

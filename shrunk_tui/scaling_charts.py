@@ -90,6 +90,10 @@ def fit_chart(
             low, high = result.break_interval
             marks.append(Mark(label=f"break {short(result.break_point)} [{short(low)}, {short(high)}]",
                               x=result.break_point, low=low, high=high))  # fmt: skip
+        for symbol in (s for s in result.params if result.form == "bnsl" and s.startswith("d")):
+            low, high = result.intervals.get(symbol, (None, None))
+            marks.append(Mark(label=f"break {symbol} {short(result.params[symbol])}", x=result.params[symbol], low=low,
+                              high=high))  # fmt: skip
         if residuals:
             error = 100 * np.log(value / curve(result, at).fit)
             panel = [
@@ -218,7 +222,12 @@ def ladder_chart(rows: Sequence[Mapping[str, Any]], cost: str, effect: str) -> C
                 series.append(Series(label=label, x=[float(r["cost"]) for r in some], y=[sign * float(r["effect"]) for r in some],
                                      line=line, colour=colour))  # fmt: skip
     counting = next((row["counting"] for row in rows if row.get("counting")), "")
-    unit = {"flops": axis_label("flops", counting), "params": "parameters", "seconds": "seconds", "energy": "joules"}
+    unit = {
+        "flops": axis_label("flops", counting),
+        "params": "parameters",
+        "gpu-hours": "GPU hours",
+        "energy": "joules",
+    }
     return Chart(
         title=f"{effect} against {unit.get(cost, cost)}", x_label=unit.get(cost, cost), y_label=effect, series=tuple(series),
         log_x=True, log_y=falls,

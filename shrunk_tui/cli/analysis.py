@@ -13,7 +13,7 @@ from shrunk_core.errors import ConfigError
 
 from .output import Format, FormatOption, LabOption, print_object, print_rows, say
 from .pictures import DrawOption, SaveOption
-from .sources import CsvOption, MapOption, SetOption, SourceCountingOption, WhereOption, open_source
+from .sources import CsvOption, MapOption, Place, QueryOption, SetOption, SourceCountingOption, WhereOption
 
 
 class Form(str, Enum):
@@ -57,6 +57,7 @@ class FrontierMethod(str, Enum):
 class Cost(str, Enum):
     flops = "flops"
     seconds = "seconds"
+    gpu_hours = "gpu-hours"
     energy = "energy"
     params = "params"
 
@@ -66,11 +67,17 @@ class IcerMethod(str, Enum):
     ladder = "ladder"
 
 
+FinishedOption = Annotated[
+    bool, typer.Option("--finished-only", help="Of curves, leave out warm-up and what is short of its schedule's end.")
+]
+
+
 def fit(
     form: Annotated[Form, typer.Argument(help="The law.")],
     x: Annotated[Budget | None, typer.Option(help="What grows: FLOPs by default, or the file's column for x.")] = None,
     params: Annotated[Params, typer.Option(help="What n counts in the lab's runs.")] = Params.total,
     csv: CsvOption = None,
+    query: QueryOption = None,
     maps: MapOption = None,
     where: WhereOption = None,
     loss: Annotated[
@@ -83,13 +90,14 @@ def fit(
     frontier: Annotated[
         Frontier | None,
         typer.Option(
-            help="Fit compute-optimal points of the curves only. By default every row of a file, and of the lab "
-            "the final point of every run."
+            help="Fit compute-optimal points of the curves only. By default every row of a file or a query, and of the "
+            "lab's runs the final point of each."
         ),
     ] = None,
     hold_out_largest: Annotated[
         bool, typer.Option("--hold-out-largest", help="Also fit without the top budget, and predict it.")
     ] = False,
+    finished_only: FinishedOption = False,
     irreducible: Annotated[
         bool, typer.Option("--irreducible", help="power: L = E + A x^-a in place of A x^-a.")
     ] = False,
@@ -121,16 +129,17 @@ def fit(
 
     shrunk fit broken --csv curves.csv --map flops=C --map loss=eval/loss --map run=name --frontier paper
     """  # fmt: skip
-    asked_frontier = frontier or (Frontier.none if csv else Frontier.final)
+    place = Place(csv=csv, query=query, maps=maps, where=where, lab=lab, evaluation_id=evaluation_id, counting=counting)
+    asked_frontier = frontier or (Frontier.final if place.runs else Frontier.none)
     # the lab's final points are read as such: a run that is still going has none
-    every = csv is None and asked_frontier is not Frontier.final
-    source = open_source(csv, maps, where, lab, evaluation_id, counting, embeddings=params is Params.total, every=every)
+    every = place.runs and asked_frontier is not Frontier.final
+    source = place.open(embeddings=params is Params.total, every=every)
     from .fitting import Asked, report
     from .pictures import check, show
 
     check(save)
     if csv is not None and (keep or reference):
-        raise ConfigError("--keep and --reference are of a lab's runs, not of --csv")
+        raise ConfigError("--keep and --reference are of a lab, not of --csv")
     asked = Asked(
         form=form.value,
         x=x.value if x else None,
@@ -143,6 +152,7 @@ def fit(
         jump=jump,
         irreducible=irreducible,
         hold_out_largest=hold_out_largest,
+        finished_only=finished_only,
         seed=seed,
     )
     asked.check()
@@ -192,11 +202,10 @@ def frontier(
         FrontierMethod, typer.Option(help="How compute-optimal points are found.")
     ] = FrontierMethod.paper,
     csv: CsvOption = None,
+    query: QueryOption = None,
     maps: MapOption = None,
     where: WhereOption = None,
-    finished_only: Annotated[
-        bool, typer.Option("--finished-only", help="Of the lab's curves, leave out warm-up and unfinished schedules.")
-    ] = False,
+    finished_only: FinishedOption = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples behind the exponents of isoflop.")] = 0,
     counting: SourceCountingOption = None,
     evaluation_id: SetOption = None,
@@ -214,7 +223,8 @@ def frontier(
     Example: shrunk frontier --method paper --csv curves.csv --map flops=C --map loss=eval/loss --map run=name
     """
     curves = method in (FrontierMethod.paper, FrontierMethod.envelope)
-    source = open_source(csv, maps, where, lab, evaluation_id, counting, every=curves)
+    place = Place(csv=csv, query=query, maps=maps, where=where, lab=lab, evaluation_id=evaluation_id, counting=counting)
+    source = place.open(every=curves)
     from .frontiers import list_frontier, losses
     from .pictures import check, show
 
@@ -251,6 +261,7 @@ def icer(
         ),
     ] = None,
     csv: CsvOption = None,
+    query: QueryOption = None,
     maps: MapOption = None,
     where: WhereOption = None,
     counting: SourceCountingOption = None,
@@ -262,20 +273,25 @@ def icer(
 ) -> None:
     """What does the next unit of quality cost? Incremental cost-effectiveness, in order of effect.
 
-    `icer` is cost per unit of effect of the step from the rung before; `effect_per_unit` its inverse, per `unit`. A ladder
-    says in `warning` what else changes between two rungs. With --axis all: every one-factor ladder, or dominance over all.
+    `icer` is cost per unit of effect of the step from the rung before; `effect_per_unit` its inverse, per `unit`, with its
+    95 % interval (`low`, `high`) where both rungs have seeds. A ladder says in `warning` what else changes between two
+    rungs. With --axis all: every one-factor ladder, or dominance over all; `on_frontier` is then how often an option stays
+    on the frontier when the seeds' noise is drawn again. Energy and GPU hours are those of the card while the run was on
+    it, in equal shares with the runs beside it.
 
     Examples: shrunk icer --axis hidden_size
 
     shrunk icer --axis num_layers --method dominance --csv results.csv --map flops=C --base hidden_size=256
     """  # fmt: skip
-    source = open_source(csv, maps, where, lab, evaluation_id, counting)
+    source = Place(
+        csv=csv, query=query, maps=maps, where=where, lab=lab, evaluation_id=evaluation_id, counting=counting
+    ).open()
     from .pictures import check, show
-    from .pricing import COLUMNS, TABLE, list_icer
+    from .pricing import COLUMNS, list_icer, table_columns
 
     check(save)
     rows, notes = list_icer(source, axis, method.value, cost.value, effect, base or [])
-    print_rows(rows, COLUMNS, how, table_columns=TABLE)
+    print_rows(rows, COLUMNS, how, table_columns=table_columns(rows))
     for note in notes:
         say(f"note: {note}")
     if draw or save is not None:
@@ -298,6 +314,7 @@ def correlate(
     bootstrap: Annotated[int, typer.Option(min=50, help="Resamples of runs for intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
     csv: CsvOption = None,
+    query: QueryOption = None,
     maps: MapOption = None,
     where: WhereOption = None,
     evaluation_id: SetOption = None,
@@ -312,7 +329,7 @@ def correlate(
 
     shrunk correlate --csv results.csv --map perplexity=test/perplexity --y accuracy
     """
-    source = open_source(csv, maps, where, lab, evaluation_id, None)
+    source = Place(csv=csv, query=query, maps=maps, where=where, lab=lab, evaluation_id=evaluation_id).open()
     from .correlating import list_correlations, list_steps, predictor, scores
     from .pictures import check, show
 

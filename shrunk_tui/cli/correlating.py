@@ -9,7 +9,7 @@ from typing import Any
 from shrunk_core.analysis.correlation import METHODS, correlate, paired_steps
 from shrunk_core.errors import ConfigError, FitError
 
-from .paper_tie import with_tie
+from .paper_facts import with_tie
 from .points import Points
 
 COLUMNS = ("x", "y", "method", "value", "low", "high", "n", "given")

@@ -1,6 +1,7 @@
 """A law fitted to points: which columns it takes, which rows, what is said beside the numbers.
 
-Order of the rows: the highest losses are dropped, then the frontier is drawn, then the law is fitted. With a frontier
+Order of the rows: the highest losses are dropped, then (if asked) rows of unfinished schedules, then the frontier is drawn,
+then the law is fitted. With a frontier
 drawn from curves the runs behind it are resampled, because which runs make the frontier is itself uncertain.
 """
 
@@ -15,11 +16,13 @@ import numpy as np
 from shrunk_core.analysis import fit as laws
 from shrunk_core.analysis.broken import BrokenResult, fit_broken, slopes_at
 from shrunk_core.analysis.frontier import frontier, resampled
-from shrunk_core.analysis.paper_table import PUBLISHED, PUBLISHED_BREAK, against_published, paper_runs
+from shrunk_core.analysis.paper_table import PUBLISHED, PUBLISHED_BREAK, against_published
 from shrunk_core.analysis.result import FitResult
 from shrunk_core.errors import ConfigError, FitError
 
+from .paper_facts import from_paper
 from .points import Points
+from .schedules import finished, marks
 
 X_NAMES = {"flops": "flops", "params": "n", "tokens": "d"}
 JOINT = ("chinchilla", "kaplan")
@@ -42,6 +45,7 @@ class Asked:
     jump: bool = True
     irreducible: bool = False
     hold_out_largest: bool = False
+    finished_only: bool = False
     seed: int = 0
 
     def check(self) -> None:
@@ -109,6 +113,7 @@ def fit_points(points: Points, asked: Asked) -> Fitted:
     if not 0 <= dropped < len(values):
         raise FitError(f"cannot drop {dropped} of {len(values)} rows")
     pool = points.take(sorted(sorted(range(len(values)), key=lambda i: values[i])[: len(values) - dropped]))
+    pool = finished(pool) if asked.finished_only else pool
     used = pool
     if asked.frontier != "none":
         front = frontier(pool.numbers("flops"), pool.numbers(y), pool.trained(), method=asked.frontier)
@@ -136,8 +141,8 @@ def fit_points(points: Points, asked: Asked) -> Fitted:
             hold_out_largest=asked.hold_out_largest, seed=asked.seed, x=columns.get("x"), n=columns.get("n"),
             d=columns.get("d"), flops=columns.get("flops"),
         )  # fmt: skip
-    if dropped:
-        result = replace(result, warnings=(*result.warnings, f"the {dropped} highest losses were left out"))
+    notes = [*([f"the {dropped} highest losses were left out"] if dropped else []), *marks(used).said()]
+    result = replace(result, warnings=(*result.warnings, *notes))
     return Fitted(result=result, used=used, pool=pool, x=x, y=y)
 
 
@@ -193,11 +198,6 @@ def _differences(result: FitResult, other: FitResult) -> list[str]:
         if symbol not in ("A", "A1", "A2", "B", "b", "d1", "Nc", "Dc") and not low <= value <= high:
             found.append(f"{symbol} = {value:.3g} lies outside the interval {low:.3g} to {high:.3g}")
     return found
-
-
-def from_paper(points: Points) -> bool:
-    """Are these the runs of the paper this tool grew out of?"""
-    return points.has("run") and set(points.texts("run")) <= {run.name for run in paper_runs()}
 
 
 def against_paper(result: BrokenResult, used: Points) -> tuple[dict[str, Any], list[str]]:

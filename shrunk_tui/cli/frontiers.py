@@ -10,6 +10,7 @@ from shrunk_core.analysis.isoflop import IsoFlops, isoflop
 from shrunk_core.errors import ConfigError, FitError
 
 from .points import Points
+from .schedules import finished, marks
 from .sources import Source
 
 COLUMNS = ("run", "update", "flops", "loss", "warning", "counting")
@@ -17,6 +18,8 @@ ISOFLOP_COLUMNS = (
     "run", "update", "flops", "loss", "n_opt", "d_opt", "points", "n_exponent", "n_exponent_low", "n_exponent_high",
     "d_exponent", "d_exponent_low", "d_exponent_high", "warning", "counting",
 )  # fmt: skip
+CURVES = ("paper", "envelope")
+"""Methods that choose among all rows of curves."""
 _TOKENS_FLOPS = 6
 """C = 6 N D, where a file gives two of them."""
 
@@ -25,9 +28,13 @@ def list_frontier(
     source: Source, method: str, finished_only: bool, seed: int
 ) -> tuple[tuple[str, ...], list[dict[str, Any]], list[str]]:
     """Columns, rows and notes. An IsoFLOP row is the bottom of a budget's parabola: fitted, so of no run and update."""
-    if finished_only and (not source.lab or method not in ("paper", "envelope")):
-        raise ConfigError("--finished-only is of the lab's curves: with --csv choose rows by --where")
-    points = source.points()
+    if finished_only and method not in CURVES:
+        raise ConfigError(f"--finished-only is of curves, {' and '.join(CURVES)}; {method} has its rows already")
+
+    def read(points: Points) -> Points:
+        return finished(points) if finished_only else points
+
+    points = read(source.points())
     counting = points.counting or None
     if method == "isoflop":
         found = valleys(points, seed)
@@ -45,14 +52,19 @@ def list_frontier(
         notes = [f"N_opt grows as C^{found.n_exponent:.3f} [{found.n_interval[0]:.3f}, {found.n_interval[1]:.3f}], D_opt as "
                  f"C^{found.d_exponent:.3f} [{found.d_interval[0]:.3f}, {found.d_interval[1]:.3f}]", *found.warnings]  # fmt: skip
         return ISOFLOP_COLUMNS, rows, notes + _other_exponents(found, source, seed)
-    front = optimal(points, method, finished_only)
+    front = optimal(points, method)
     names = points.texts("run")
     rows = [one.to_dict() | {"run": names[one.row], "counting": counting} for one in front]
     runs = {row["run"] for row in rows}
     counted = f", FLOPs counted as {counting}" if counting else ""
     notes = [f"{len(rows)} points come from {len(runs)} of {len(set(names))} runs{counted}"]
+    if method in CURVES and not marks(points).known:
+        notes.append(
+            "no row is marked as warm-up or unfinished: the points do not say (map `update`, and `updates` or `warmup`)"
+        )
     for other, there in source.others().items():
-        theirs = {there.texts("run")[one.row] for one in optimal(there, method, finished_only)}
+        there = read(there)
+        theirs = {there.texts("run")[one.row] for one in optimal(there, method)}
         if theirs != runs:
             changes = (("without", sorted(runs - theirs)), ("with", sorted(theirs - runs)))
             text = "; ".join(f"{word} {', '.join(some)}" for word, some in changes if some)
@@ -73,20 +85,13 @@ def losses(points: Points) -> list[float]:
     return [math.log(value) for value in values]
 
 
-def optimal(points: Points, method: str, finished_only: bool) -> tuple[analysis.FrontierPoint, ...]:
+def optimal(points: Points, method: str) -> tuple[analysis.FrontierPoint, ...]:
     updates = [int(value) for value in points.numbers("update")] if points.has("update") else None
-    warm = [row["update"] <= _warm_up(row) for row in points.rows] if points.has("warmup_share") else None
-    early = [row["update"] < row["updates"] for row in points.rows] if points.has("updates") else None
+    marked = marks(points)
     return analysis.frontier(
         points.numbers("flops"), losses(points), points.trained(), updates, method,
-        warming_up=warm, unfinished=early, keep_marked=not finished_only,
+        warming_up=marked.warming_up, unfinished=marked.unfinished,
     )  # fmt: skip
-
-
-def _warm_up(row: dict[str, Any]) -> int:
-    """Updates of linear warm-up of a lab's run, as its settings say."""
-    share = math.floor(row["warmup_share"] * row["updates"])
-    return max(1, min(share, row["warmup_max"]) if row["warmup_max"] else share)
 
 
 def valleys(points: Points, seed: int) -> IsoFlops:

@@ -16,8 +16,24 @@ from shrunk_core.config.expression import parse
 from shrunk_core.errors import ConfigError, DataError, FitError
 
 SHAPE = ("embedding_size", "hidden_size", "intermediate_size", "num_heads", "num_layers")
-NUMBERS = ("loss", "perplexity", "flops", "n", "d", "update", "x", "y", "seconds", "energy", *SHAPE)
-"""Nats, perplexity, FLOPs, parameters, training tokens, updates, any x and y, seconds, joules, and the shape."""
+NUMBERS = (
+    "loss",
+    "perplexity",
+    "flops",
+    "n",
+    "d",
+    "update",
+    "updates",
+    "warmup",
+    "x",
+    "y",
+    "seconds",
+    "gpu_hours",
+    "energy",
+    *SHAPE,
+)
+"""Nats, perplexity, FLOPs, parameters, training tokens, the update, updates of the whole schedule and of its warm-up, any x
+and y, seconds, GPU hours, joules, the shape."""
 TEXTS = ("run", "seed", "tie")
 NAMES = (*NUMBERS, *TEXTS)
 

@@ -1,8 +1,4 @@
-"""Points from a CSV file and a map of names to its columns.
-
-Files of results carry debris: unnamed index columns, columns of text, padding. All of that is read and left alone; what
-a name is mapped to is read strictly.
-"""
+"""Points from a CSV file and a map of names to its columns."""
 
 from __future__ import annotations
 
@@ -12,7 +8,8 @@ from pathlib import Path
 
 from shrunk_core.errors import ConfigError, DataError
 
-from .points import NAMES, NUMBERS, SHAPE, Points, loose, pair, unknown
+from .points import NAMES, Points, loose
+from .points_named import named_points
 
 BY_NAME: dict[str, tuple[str, ...]] = {
     name: (name,)
@@ -35,39 +32,8 @@ def csv_points(path: Path, maps: Sequence[str], where: str | None = None, counti
     ConfigError for a file, a name or a column that does not exist; DataError for content that cannot be read.
     """
     header, lines, places = _read(path)
-    columns = [name for name in dict.fromkeys(header) if name]
-    mapped: dict[str, str] = {}
-    for text in maps:
-        name, column = pair(text, "--map", "NAME=COLUMN")
-        if name not in NAMES:
-            raise unknown("--map", name, NAMES, "the list of names")
-        if column not in columns:
-            raise unknown("--map", column, columns, str(path))
-        if header.count(column) > 1:
-            raise ConfigError(f"{path} has {header.count(column)} columns `{column}`: which one is {name}?")
-        if name in mapped:
-            raise ConfigError(f"--map {name} is given twice: `{mapped[name]}` and `{column}`")
-        mapped[name] = column
-    found = dict(mapped)
-    for name, spellings in BY_NAME.items():
-        for column in spellings:
-            if name not in found and header.count(column) == 1 and column not in mapped.values():
-                found[name] = column
-    at = {name: header.index(name) for name in columns} | {name: header.index(column) for name, column in found.items()}
     cells = [[loose(cell) for cell in line] for line in lines]
-    points = Points(
-        source=str(path),
-        rows=[{name: row[i] for name, i in at.items()} for row in cells],
-        places=places,
-        columns=(*found, *(name for name in columns if name not in found)),
-        described=tuple(name for name in (*SHAPE, "tie") if name in found),
-        mapped=frozenset(mapped),
-        own={column: name for name, column in found.items() if column not in found},
-        counting=counting,
-    ).where(where)
-    for name in mapped:
-        points.numbers(name) if name in NUMBERS else points.texts(name)
-    return points
+    return named_points(str(path), header, cells, places, maps, where, spellings=BY_NAME, counting=counting)
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]], list[str]]:

@@ -17,6 +17,8 @@ _NO_RESULT = {
     "max_positions", "evaluate_every", "checkpoint_every", "keep_checkpoints", "device", "micro_batch",
 }  # fmt: skip
 """Settings that follow from others, or change how a run is done and not what comes out."""
+SETTINGS = tuple(c.name for c in spec_columns() if c.name not in _NO_RESULT)
+"""Settings that make a run what it is: columns of `runs`."""
 
 
 def lab_points(
@@ -38,8 +40,8 @@ def lab_points(
         raise FitError("no run of this lab has " + ("been evaluated" if every else "finished") + " yet")
     table = queries.runs_table(store)
     runs = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
-    scores = task_means(store)
-    rows = [_row(point, runs[point.run_id]) | scores.get(point.run_id, {}) for point in found]
+    scores, cards = task_means(store), queries.card_costs(store)
+    rows = [_row(point, runs[point.run_id], cards.get(point.run_id)) | scores.get(point.run_id, {}) for point in found]
     tasks = sorted({task for one in scores.values() for task in one})
     rows = [dict.fromkeys(tasks) | row for row in rows]
     names = {p.name for p in found}
@@ -53,8 +55,7 @@ def lab_points(
         counting=counting,
     ).where(where)
     points = _one_set(store, points, evaluation_id)
-    settings = tuple(c.name for c in spec_columns() if c.name not in _NO_RESULT)
-    varied = [name for name in settings if len({str(row[name]) for row in points.rows}) > 1]
+    varied = [name for name in SETTINGS if len({str(row[name]) for row in points.rows}) > 1]
     cells = [" ".join(f"{name}={row[name]}" for name in varied) or "one shape" for row in points.rows]
     return Points(
         source=points.source,
@@ -62,14 +63,14 @@ def lab_points(
         places=points.places,
         columns=points.columns,
         cells=cells,
-        described=settings,
+        described=SETTINGS,
         tasks=tuple(tasks),
         counting=counting,
         evaluation_id=points.rows[0]["evaluation_id"],
     )
 
 
-def _row(point: Point, run: dict[str, Any]) -> dict[str, Any]:
+def _row(point: Point, run: dict[str, Any], card: queries.CardCost | None) -> dict[str, Any]:
     """Settings and standing of the run, and over them the point: a curve's row is of its update, not of the run's end."""
     settings = {name: ", ".join(map(str, v)) if isinstance(v, (list, tuple)) else v for name, v in run.items()}
     share = point.update / point.updates
@@ -79,6 +80,7 @@ def _row(point: Point, run: dict[str, Any]) -> dict[str, Any]:
         "evaluation_id": point.evaluation_id,
         "update": point.update,
         "updates": point.updates,
+        "warmup": _warm_up(run, point.updates),
         "loss": point.loss,
         "perplexity": math.exp(point.loss),
         "flops": point.flops,
@@ -86,7 +88,16 @@ def _row(point: Point, run: dict[str, Any]) -> dict[str, Any]:
         "d": point.tokens,
         "tokens": point.tokens,
         "seconds": None if run["seconds"] is None else run["seconds"] * share,
+        "sampled_seconds": card and card.seconds * share,
+        "gpu_hours": card and card.hours * share,
+        "energy": None if card is None or card.joules is None else card.joules * share,
     }
+
+
+def _warm_up(run: dict[str, Any], updates: int) -> int:
+    """Last update of the linear warm-up, as the run's settings say."""
+    share = math.floor(run["warmup_share"] * updates)
+    return max(1, min(share, run["warmup_max"]) if run["warmup_max"] else share)
 
 
 def _one_set(store: Store, points: Points, evaluation_id: str | None) -> Points:

@@ -9,20 +9,28 @@ from typing import Any
 from shrunk_core.analysis.icer import Rung, dominance, ladder
 from shrunk_core.errors import ConfigError, FitError
 
-from .paper_tie import with_tie
+from .paper_facts import with_tie
 from .points import SHAPE, Points, loose, pair
 from .sources import Source
 
 COLUMNS = (
-    "axis", "at", "run", "cost", "effect", "status", "icer", "effect_per_unit", "unit", "low", "high", "seeds", "counting",
-    "warning",
+    "axis", "at", "run", "cost", "effect", "status", "icer", "effect_per_unit", "unit", "low", "high", "seeds",
+    "on_frontier", "counting", "warning",
 )  # fmt: skip
-TABLE = ("axis", "at", "run", "cost", "effect", "status", "icer", "effect_per_unit", "unit", "warning")
+_TABLE = ("axis", "at", "run", "cost", "effect", "status", "icer", "effect_per_unit", "low", "high", "on_frontier", "unit",
+          "warning")  # fmt: skip
+_WHERE_SEEDS_ALLOW = ("low", "high", "on_frontier")
 _FALLS = ("perplexity", "loss")
 """Effects of which less is better: their effect is minus the value, so that a rise of it is a gain."""
 _TWICE = 2.0
 Columns = Mapping[str, Sequence[Any]]
 """Columns that describe the options, each with one value a row."""
+
+
+def table_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The columns of a table on the terminal: intervals where any row has one."""
+    there = {name for name in _WHERE_SEEDS_ALLOW if any(row[name] is not None for row in rows)}
+    return tuple(name for name in _TABLE if name not in _WHERE_SEEDS_ALLOW or name in there)
 
 
 def list_icer(
@@ -41,7 +49,7 @@ def priced(
     points: Points, axis: str, method: str, cost: str, effect: str, base: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """One table: of an axis, of every axis (`ladder`), or of all options at once (`dominance`)."""
-    points, notes = options(points, effect)
+    points, notes = options(points, effect, cost)
     points, inferred = with_tie(points)
     if inferred:
         notes.append("tie is not in the file; it is taken from the table of the paper's runs that these rows are of")
@@ -78,14 +86,17 @@ def priced(
     return rows, notes
 
 
-def options(points: Points, effect: str) -> tuple[Points, list[str]]:
-    """Curves cut to the last row of each run, and runs without the score left out."""
+def options(points: Points, effect: str, cost: str) -> tuple[Points, list[str]]:
+    """Curves cut to the last row of each run; runs without the score, or whose cost nobody measured, left out."""
     notes = []
     if effect in points.tasks:
         there = [i for i, value in enumerate(points.values(effect)) if value is not None]
         if len(there) < len(points):
             notes.append(f"{len(points) - len(there)} runs without a score on {effect} are left out")
         points = points.take(there)
+    if cost in _MEASURED and points.cells:
+        points, lacking = _measured(points, cost)
+        notes += lacking
     if points.has("run") and points.has("update"):
         last: dict[str, int] = {}
         update, trained = points.numbers("update"), points.trained()
@@ -167,8 +178,7 @@ def _table(
         assert axis is not None
         rungs = ladder(ids, spent, gained, axis, columns, base, cost_kind=cost)
     else:
-        first, spent, gained = _merged(points, spent, gained)
-        rungs = dominance([ids[i] for i in first], spent, gained, cost_kind=cost)
+        rungs = dominance([ids[i] for i in _firsts(points)], spent, gained, cost_kind=cost)
     rows = []
     before: int | None = None
     for rung in rungs:
@@ -193,11 +203,38 @@ def _row(rung: Rung, run: str, axis: str | None, at: Any, counting: str) -> dict
     return rung.to_dict() | {"run": run, "axis": axis, "at": at, "low": low, "high": high, "counting": counting or None}
 
 
+_MEASURED = {"energy": "energy", "gpu-hours": "GPU hours"}
+_COLUMN = {"params": "n", "gpu-hours": "gpu_hours"}
+_WHOLE = 0.9
+"""Share of a run's time that samples must cover for their sum to pass as the run's."""
+
+
+def _measured(points: Points, cost: str) -> tuple[Points, list[str]]:
+    """The runs of a lab with samples of the card they were on, and what to know of the others."""
+    column = _COLUMN.get(cost, cost)
+    there = [i for i, value in enumerate(points.values(column)) if value is not None]
+    if not there:
+        raise FitError(
+            f"no run of this lab has measured {_MEASURED[cost]}: they are sampled from GPUs while a supervisor serves, and "
+            "CPUs have no reading; --cost seconds and --cost flops need none"
+        )
+    notes = []
+    if len(there) < len(points):
+        notes.append(f"{len(points) - len(there)} runs without measured {_MEASURED[cost]} are left out")
+    points = points.take(there)
+    thin = [
+        row["run"]
+        for row in points.rows
+        if row["sampled_seconds"] is None or row["sampled_seconds"] < _WHOLE * (row["seconds"] or 0)
+    ]
+    if thin:
+        shown = ", ".join(thin[:5]) + (", ..." if len(thin) > 5 else "")
+        notes.append(f"{_MEASURED[cost]} of {shown} come from samples of less than 90 % of the run's time: too low")
+    return points, notes
+
+
 def _costs(points: Points, cost: str) -> list[float]:
-    name = {"params": "n"}.get(cost, cost)
-    if points.cells and not points.has(name):
-        raise FitError(f"no run of this lab has a measured {cost}")
-    return points.numbers(name)
+    return points.numbers(_COLUMN.get(cost, cost))
 
 
 def _effects(points: Points, effect: str) -> list[float]:
@@ -217,14 +254,10 @@ def _best_of_twins(columns: Columns, gained: Sequence[float]) -> tuple[list[int]
     return sorted(best), {i: text.format(count) for i, count in best.items() if count > 1}
 
 
-def _merged(points: Points, spent: list[float], gained: list[float]) -> tuple[list[int], list[float], list[float]]:
-    """Seeds of one cell as one option, at their mean: its first row, cost and effect."""
-    groups: dict[str, list[int]] = {}
-    for i in range(len(points)):
-        groups.setdefault(points.cells[i] if points.cells else str(i), []).append(i)
-    members = list(groups.values())
-    cost, effect = ([math.fsum(v[i] for i in m) / len(m) for m in members] for v in (spent, gained))
-    return [m[0] for m in members], cost, effect
+def _firsts(points: Points) -> list[int]:
+    """For each row the first row of its cell: seeds of one cell are one option."""
+    first: dict[str, int] = {}
+    return [first.setdefault(points.cells[i] if points.cells else str(i), i) for i in range(len(points))]
 
 
 def _differences(rows: list[dict[str, Any]], other: list[dict[str, Any]], method: str) -> list[str]:

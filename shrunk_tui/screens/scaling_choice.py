@@ -11,7 +11,7 @@ AXES = ("flops", "params", "tokens")
 COUNTINGS = ("paper", "hoffmann", "kaplan", "executed")
 POINTS = ("final", "paper", "envelope", "none")
 METHODS = ("envelope", "paper", "final", "isoflop")
-COSTS = ("flops", "params", "seconds", "energy")
+COSTS = ("flops", "params", "seconds", "gpu-hours", "energy")
 PRICINGS = ("ladder", "dominance")
 RESIDUALS = ("beside", "alone", "none")
 """Of the residuals: in a panel below the law where there is room, in the place of the law, or not at all."""

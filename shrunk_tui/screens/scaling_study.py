@@ -76,7 +76,7 @@ def study(store: Store, choice: Choice, first: bool = False) -> Study:
     def read(counting: str) -> Points:
         return lab_points(store, counting=counting, where=choice.where or None, evaluation_id=chosen, every=every)
 
-    source = Source(read=read, counting=choice.counting, home=store, one_counting=first)
+    source = Source(read=read, counting=choice.counting, home=store, lab=True, one_counting=first)
     try:
         points = source.points()
     except ShrunkError as refused:

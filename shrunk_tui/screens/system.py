@@ -60,14 +60,14 @@ class SystemPane(Pane):
         "which run sits in which slot with what it uses; then other people's processes, the supervisor's log or the alerts: v "
         "changes between them. The machine is looked at only while this screen is in front."
     )
-    twin = "shrunk doctor, shrunk status, shrunk logs"
+    twin = "shrunk doctor, shrunk status, shrunk logs RUN"
     BINDINGS = [
         Binding("v", "view", "Processes, log, alerts"),
         Binding("enter", "open", "Open run"),
     ]
     DEFAULT_CSS = """
     SystemPane { layout: vertical; }
-    SystemPane > #system-meters { height: auto; padding: 0 1; }
+    SystemPane > #system-meters { height: auto; max-height: 55%; padding: 0 1; }
     SystemPane > #system-supervisor { height: 1; padding: 0 1; background: $panel; }
     SystemPane > #system-slots { height: 2fr; min-height: 5; }
     SystemPane > #system-more { height: 3fr; min-height: 6; }
@@ -165,7 +165,8 @@ class SystemPane(Pane):
             from ..meters import meter_lines
 
             width = max(20, self.size.width - 2)
-            lines = meter_lines(self.now, list(self.history), width, self.session.ascii)
+            most = max(8, self.size.height // 2 - 2)
+            lines = meter_lines(self.now, list(self.history), width, most, self.session.ascii)
             self.query_one("#system-meters", Static).update("\n".join(lines))
 
     def on_resize(self) -> None:

@@ -50,12 +50,16 @@ def test_frontier_and_break(shared_data: Path) -> None:
     rows = ask("frontier", "--method", "paper", *curves)
     assert len(rows) == 34 and len({row["run"] for row in rows}) == 12
     assert {"run", "update", "flops", "loss"} <= set(rows[0]) and all(row["update"] % 1000 == 0 for row in rows)
+    assert rows[0]["warning"] == "in warm-up; unfinished schedule" and rows[-1]["warning"] == "unfinished schedule"
+    ends = ask("frontier", "--method", "envelope", "--finished-only", *curves)
+    assert {row["update"] for row in ends} <= {35475, 35476} and len(ends) < len(rows)
     found = ask("fit", "broken", "--frontier", "paper", "--bootstrap", "500", *curves)
     assert (found["points"], found["runs"], found["clusters"]) == (34, 12, 42)
     assert found["break_interval"][0] > 2.2e15 and 2.63e15 < found["break"] < 2.93e15
     assert found["test_one_law"] < 0.05 and round(found["aic"], 1) == -229.7
     text = "\n".join(found["warnings"])
     assert "34 points come from 12 runs" in text and "2.2e+15 FLOPs lies outside" in text
+    assert "2 of 34 points are in warm-up; 34 of 34 points are of an unfinished schedule" in text
     assert "from 0.084 to 0.038" in text and "from 0.087 to 0.052 with a free break" in text
 
 

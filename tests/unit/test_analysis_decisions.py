@@ -62,6 +62,27 @@ def test_seeds_give_a_step_its_interval() -> None:
     assert (low, high) == pytest.approx((welch.low, welch.high))
 
 
+def test_seeds_of_an_option_stand_at_their_mean_and_say_how_sure_the_frontier_is() -> None:
+    """a, b, c climb far beyond the noise; d costs as c and is a hair worse; e is between b and c in cost, far below."""
+    runs = "aabbccddee"
+    cost = [1e16, 1e16, 2e16, 2e16, 4e16, 4e16, 4e16, 4e16, 3e16, 3e16]
+    effect = [0.9, 1.1, 4.9, 5.1, 7.9, 8.1, 7.88, 8.08, 1.9, 2.1]
+    rows = {row.run: row for row in dominance(runs, cost, effect)}
+    assert {run: row.status for run, row in rows.items()} == {
+        "a": "reference", "b": "frontier", "c": "frontier", "d": "dominated", "e": "dominated",
+    }  # fmt: skip
+    assert {row.seeds for row in rows.values()} == {2} and rows["a"].interval is None and rows["d"].interval is None
+    welch = stats.ttest_ind([7.9, 8.1], [4.9, 5.1], equal_var=False).confidence_interval()
+    assert rows["c"].interval == pytest.approx((welch.low / 2, welch.high / 2))  # per 1e16 FLOPs, over 2e16
+    sure = {run: row.on_frontier for run, row in rows.items()}
+    assert sure["a"] == sure["b"] == 1.0 and sure["e"] == 0.0
+    assert 0.35 < sure["d"] < 0.5 < sure["c"] < 0.65 and sure["c"] + sure["d"] == pytest.approx(1)
+    assert rows == {row.run: row for row in dominance(runs, cost, effect)}  # the same redraws every time
+    assert all(row.on_frontier is None for row in dominance("abc", [1, 2, 3], [0, 1, 3]))
+    with pytest.raises(FitError, match="two options; there is 1"):
+        dominance("aa", [1, 1], [1, 2])
+
+
 def test_frontiers_by_hand() -> None:
     flops, loss = [1.0, 2.0, 3.0, 2.0, 4.0], [5.0, 4.0, 4.5, 4.2, 3.0]
     runs = ["a", "a", "a", "b", "b"]
@@ -69,10 +90,6 @@ def test_frontiers_by_hand() -> None:
     assert [p.row for p in frontier(flops, loss, runs, method="final")] == [2, 4]
     marked = frontier(flops, loss, runs, method="envelope", warming_up=[True, False, False, False, False])
     assert marked[0].warning == "in warm-up" and marked[0].update == 1
-    left = frontier(
-        flops, loss, runs, method="envelope", warming_up=[True, False, False, False, False], keep_marked=False
-    )
-    assert [p.row for p in left] == [1, 4]
     with pytest.raises(FitError, match="unknown frontier"):
         frontier(flops, loss, runs, method="best")
 

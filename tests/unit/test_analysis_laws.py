@@ -89,6 +89,46 @@ def test_two_laws_are_found_and_one_law_is_left_alone(jump: bool) -> None:
     assert {"break", "break_interval", "test_one_law"} <= set(found.to_dict())
 
 
+def two_laws(at: float, jump: float, noise: np.ndarray, slopes: tuple[float, float] = (0.06, 0.14)) -> np.ndarray:
+    """A loss of 5 at the break, which falls by `jump` (natural log) across it."""
+    low, high = slopes
+    return 5 * np.where(X <= at, (X / at) ** -low, np.exp(-jump) * (X / at) ** -high) * np.exp(noise)
+
+
+@pytest.mark.parametrize("loss", ["lsq", "huber"])
+def test_the_interval_of_a_clear_jump_is_the_gap_that_holds_it(loss: str) -> None:
+    rng = np.random.default_rng(11)
+    for gap in (6, 12, 17):
+        at = float(np.sqrt(X[gap] * X[gap + 1]))
+        found = fit_broken(X, two_laws(at, 0.08, rng.normal(0, 0.004, 24)), loss=loss, bootstrap=50, test=0)
+        assert found.break_interval == found.break_between == pytest.approx((X[gap], X[gap + 1]))
+
+
+def test_the_interval_of_a_faint_jump_holds_it_in_about_95_of_100_grids() -> None:
+    """A jump of two standard deviations between equal slopes, at a place drawn anew each time; without one, no gap is ruled out
+    for long and the break is not identifiable."""
+    rng = np.random.default_rng(12)
+    held, gaps = 0, []
+    for _ in range(200):
+        at = float(np.exp(rng.uniform(*np.log(X[[3, 20]]))))
+        found = fit_broken(X, two_laws(at, 0.01, rng.normal(0, 0.005, 24), (0.14, 0.14)), bootstrap=0, test=0)
+        low, high = found.break_interval
+        held += low <= at <= high
+        gaps.append(np.log(high / low) / np.log(X[1] / X[0]))
+    assert 180 <= held <= 198 and 4 < np.mean(gaps) < 17
+    straight = fit_broken(X, 80 * X**-0.1 * np.exp(rng.normal(0, 0.005, 24)), bootstrap=0, test=199)
+    assert not straight.identifiable and "order of magnitude" in straight.reason
+
+
+def test_rows_of_one_run_do_not_narrow_the_break() -> None:
+    y = two_laws(1.3e16, 0.01, np.random.default_rng(13).normal(0, 0.005, 24), (0.14, 0.14))
+    once = fit_broken(X, y, bootstrap=0, test=0).break_interval
+    runs = [f"run {i}" for i in range(24)] * 3
+    assert fit_broken(np.tile(X, 3), np.tile(y, 3), runs, bootstrap=0, test=0).break_interval == pytest.approx(once)
+    low, high = fit_broken(np.tile(X, 3), np.tile(y, 3), bootstrap=0, test=0).break_interval
+    assert once[0] <= low < high <= once[1] and high / low < once[1] / once[0]
+
+
 def test_a_robust_break_survives_an_outlier() -> None:
     y = np.where(X <= 1e16, 5 * (X / 1e16) ** -0.06, 4.7 * (X / 1e16) ** -0.14)
     y = y * np.exp(np.random.default_rng(4).normal(0, 0.002, 24))

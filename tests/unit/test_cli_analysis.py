@@ -19,6 +19,8 @@ from shrunk_core.config.lab import init_lab
 from shrunk_core.cost import costs
 from shrunk_core.errors import ConfigError, DataError, FitError
 from shrunk_core.record.celldir import write_cell
+from shrunk_core.record.journal import SAMPLES, journal_folder
+from shrunk_core.record.lab_events import HardwareSampled
 from shrunk_core.record.rundir import write_spec
 from store_lab import T0, evaluated, finished, spec, started, step, write
 from typer.testing import CliRunner
@@ -276,8 +278,57 @@ def test_ladders_of_the_lab(in_grid: Path) -> None:
     assert list(dict.fromkeys(row["axis"] for row in rows)) == ["embedding_size", "hidden_size"]
     assert "growing embedding_size buys" in said and "hidden_size=128" in said
     assert ask("icer", "--axis", "embedding_size", "--cost", "params")[1]["unit"] == "per 1e6 parameters"
-    with pytest.raises(FitError, match="measured energy"):
+    with pytest.raises(FitError, match="measured energy: they are sampled from GPUs"):
         ask("icer", "--cost", "energy")
+
+
+def test_energy_and_gpu_hours_are_those_of_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three shapes of 100 s. The first two share a card for half of it, the third has one of its own for 50 of its 100 s,
+    a fourth ran on the processor."""
+    lab = init_lab(tmp_path / "lab")
+    ids = []
+    for hidden, loss in ((16, 5.0), (32, 4.5), (64, 4.2), (128, 4.1)):
+        one = spec(0, hidden_size=hidden, embedding_size=32, num_heads=2, intermediate_size=64)
+        directory = write_spec(lab, one, name=f"H{hidden}", grid="grid", costs=costs(one.model, one.train))
+        point = dataclasses.replace(evaluated(100, loss, at=T0 + 100), evaluation_id=one.evaluation_id)
+        write(directory.events_file, started(), point, finished(at=T0 + 100))
+        ids.append(one.run_id)
+    card = HardwareSampled(device="GPU-0", power_watts=300.0, logged_at=T0)
+    other = HardwareSampled(device="GPU-1", power_watts=100.0, logged_at=T0)
+
+    def part(run: int, device: str, watts: float, seconds: float) -> HardwareSampled:
+        return HardwareSampled(device=device, run_id=ids[run], power_watts=watts, seconds=seconds, logged_at=T0)
+
+    shared = (card, other, part(0, "GPU-0", 150, 50), part(1, "GPU-0", 150, 50), part(2, "GPU-1", 100, 50))
+    alone = (card, other, part(0, "GPU-0", 300, 50))
+    after = (
+        card,
+        other,
+        part(1, "GPU-0", 300, 50),
+        HardwareSampled(device="cpu", run_id=ids[3], seconds=9, logged_at=T0),
+    )
+    journal_folder(lab).mkdir(exist_ok=True)
+    write(journal_folder(lab) / f"host-1-1{SAMPLES}", *shared, *alone, *after)
+    monkeypatch.setenv("SHRUNK_LAB", str(lab))
+    rows, said = talk("icer", "--cost", "energy", "--axis", "hidden_size", "--method", "dominance")
+    assert {row["at"]: row["cost"] for row in rows} == {16: 22_500, 32: 22_500, 64: 5_000}
+    assert "1 runs without measured energy are left out" in said
+    assert "energy of H64 come from samples of less than 90 %" in said
+    assert {row["unit"] for row in rows} == {"per kWh"}
+    hours = ask("icer", "--cost", "gpu-hours", "--axis", "hidden_size")
+    assert {row["at"]: row["cost"] for row in hours} == pytest.approx({16: 75 / 3600, 32: 75 / 3600, 64: 50 / 3600})
+    assert {row["unit"] for row in hours} == {"per GPU hour"}
+    assert [row["cost"] for row in ask("icer", "--cost", "seconds", "--axis", "hidden_size")] == [100] * 4
+
+
+def test_dominance_of_the_lab_has_intervals_over_seeds(in_grid: Path) -> None:
+    rows = ask("icer", "--method", "dominance")
+    kept = [row for row in rows if row["status"] == "frontier"]
+    assert kept and {row["seeds"] for row in rows} == {2}
+    assert all(row["low"] < row["effect_per_unit"] < row["high"] for row in kept)
+    assert all(0 <= row["on_frontier"] <= 1 for row in rows) and rows[0]["low"] is None
+    table = CliRunner().invoke(app, ["icer", "--method", "dominance"]).stdout
+    assert "on_frontier" in table.splitlines()[0] and "low" in table.splitlines()[0]
 
 
 def score_run(lab: Path, run_id: str, value: float) -> None:

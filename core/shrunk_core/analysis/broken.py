@@ -2,9 +2,7 @@
 
     L = A1 x^-a1 for x <= break, A2 x^-a2 above          jump = True (the segments need not meet), or A2 tied (a kink)
 
-Is there a break at all? Under one law the break does not exist, so no likelihood-ratio table applies (Davies 1987).
-The largest statistic over all candidate breaks is compared with its own distribution on data made under the one-law fit,
-whole runs keeping their residuals up to a common random sign (wild cluster bootstrap: Cameron, Gelbach, Miller 2008).
+Whether there is a break at all, and where one with a jump may lie, is asked in `breaks`.
 """
 
 from __future__ import annotations
@@ -17,16 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import bootstrap as boot
+from .breaks import break_gaps, one_law_test
 from .estimate import HUBER_DELTA, Design, Settings, caveats, describe
 from .inputs import enough, labels_of, positive, same_length, varied
 from .result import FitResult, HeldOut, Leverage, plain
-from .segments import line_rss, scan_jump, scan_kink, splits
+from .segments import LEAST, line_rss, profile_jump, scan_jump, scan_kink, splits
 from .solver import minimise
 
 Array = NDArray[np.float64]
 
-LEAST = 3
-"""Distinct x on each side of a break: fewer are fitted exactly and would always win."""
 _ALPHA = 0.05
 _SYMBOLS: tuple[str, ...] = ("A1", "a1", "A2", "a2")
 
@@ -34,7 +31,9 @@ _SYMBOLS: tuple[str, ...] = ("A1", "a1", "A2", "a2")
 @dataclass(frozen=True, kw_only=True)
 class BrokenResult(FitResult):
     """A fit of two segments. break_point is in units of x; with a jump every break in `break_between` fits alike and
-    break_point is their geometric middle. test_one_law is the p-value of "one law made these points"."""
+    break_point is their geometric middle. break_interval: of a kink, resampled runs; with a jump, whole gaps between
+    budgets (`breaks.break_gaps`); of a resampled frontier, its resamples. test_one_law is the p-value of "one law made
+    these points"."""
 
     jump: bool
     break_point: float
@@ -99,15 +98,11 @@ def _solve(x: Array, y: Array, weights: Array, jump: bool, delta: float, least: 
         held = np.array([False] * 4 + [True])
         solved = minimise(_Jump(x, y).residuals, found, weights, delta=delta, held=held, tolerance=1e-9)
         best, objective = solved.theta, solved.objective
-        middle = ((x[splits(x, least) - 1] + x[splits(x, least)]) / 2)[:, None]
         if len(weights) == 1:  # the data themselves: every candidate break under the robust loss
-            tried = minimise(
-                _Jump(x, y).residuals, np.column_stack([np.repeat(found[:, :4], len(middle), 0), middle]), weights,
-                delta=delta, held=held, tolerance=1e-9,
-            )  # fmt: skip
-            i = int(tried.objective.argmin())
-            if tried.objective[i] < objective[0]:
-                best, objective = tried.theta[i : i + 1], tried.objective[i : i + 1]
+            tried, value = _every_jump(x, y, delta, least)
+            i = int(value.argmin())
+            if value[i] < objective[0]:
+                best, objective = tried[i : i + 1], value[i : i + 1]
         return best, objective
     level = found[:, 0] + found[:, 1] * found[:, 4]
     solved = minimise(
@@ -119,6 +114,18 @@ def _solve(x: Array, y: Array, weights: Array, jump: bool, delta: float, least: 
     inside = (at >= distinct[least - 1]) & (at <= distinct[-least])
     polished = np.column_stack([level - left * at, left, level - right * at, right, at])
     return np.where(inside[:, None], polished, found), solved.objective
+
+
+def _every_jump(x: Array, y: Array, delta: float, least: int) -> tuple[Array, Array]:
+    """The best lines about every candidate break: (K, 5) as `_solve` returns them, and (K,) objectives."""
+    cut = splits(x, least)
+    rss, lines = profile_jump(x, y, np.ones((1, len(x))), least)
+    found = np.column_stack([*(line[0] for line in lines), (x[cut - 1] + x[cut]) / 2])
+    if not np.isfinite(delta):
+        return found, 0.5 * rss[0]
+    held = np.array([False] * 4 + [True])
+    solved = minimise(_Jump(x, y).residuals, found, np.ones((len(cut), len(x))), delta=delta, held=held, tolerance=1e-9)
+    return solved.theta, solved.objective
 
 
 def _read(found: Array, centre: float) -> Array:
@@ -194,16 +201,20 @@ def fit_broken(
     widen = searched * boot.widening(units // 2, 2, robust=bool(np.isfinite(threshold)))
     intervals = {
         symbol: boot.interval(draws[:, j], float(optimum[j]), widen, logarithmic=symbol[0] == "A")
-        for j, symbol in enumerate((*_SYMBOLS, "break"))
+        for j, symbol in enumerate(_SYMBOLS)
         if len(draws)
     }
-    if "break" in intervals:
-        intervals["break"] = boot.interval(draws[:, 4], float(optimum[4]), widen, logarithmic=True)
-    span = intervals.pop("break", (float("nan"), float("nan")))
     left = log_x <= found[0, 4]
     ends = (float(np.exp(log_x[left].max() + centre)), float(np.exp(log_x[~left].min() + centre)))
+    span = (float("nan"), float("nan"))
+    if jump and replicates is None:
+        robust = bool(np.isfinite(threshold))
+        low, high = break_gaps(log_x, _every_jump(log_x, log_y, threshold, LEAST)[1], units, robust)
+        span = float(np.exp(low + centre)), float(np.exp(high + centre))
+    elif len(draws):
+        span = boot.interval(draws[:, 4], float(optimum[4]), widen, logarithmic=True)
     if jump:  # the break is anywhere in the gap, however sure the gap is
-        span = (min(span[0], ends[0]), max(span[1], ends[1])) if len(draws) else span
+        span = (min(span[0], ends[0]), max(span[1], ends[1])) if np.isfinite(span[0]) else span
     reason = ""
     if span[1] >= 10 * span[0]:
         reason = f"the 95 % interval of the break covers an order of magnitude ({span[0]:.3g} to {span[1]:.3g})"
@@ -253,24 +264,6 @@ def slopes_at(x: ArrayLike, y: ArrayLike, at: float) -> dict[str, float]:
         slope, level = np.polyfit(log_x[rows], log_y[rows], 1)
         found |= {f"A{side}": float(np.exp(level)), f"a{side}": float(-slope)}
     return found
-
-
-def one_law_test(
-    log_x: Array, log_y: Array, clusters: NDArray[np.intp], jump: bool, count: int, rng: np.random.Generator
-) -> float:
-    """p-value of one law: how often data made under it give a larger sup of (RSS1 - RSS2) / RSS2 over all breaks.
-    Inputs sorted by log_x (n,); clusters (n,) numbered from 0; count resamples."""
-    scan = scan_jump if jump else scan_kink
-    every = np.ones((1, len(log_x)))
-    line, rss = line_rss(log_x, log_y, every)
-    floor = 1e-20 * float(log_y @ log_y)  # points exactly on two lines
-    observed = rss / (scan(log_x, log_y, every, LEAST).rss + floor)
-    fitted = line[0, 0] + line[0, 1] * log_x
-    signs = rng.choice([-1.0, 1.0], size=(count, int(clusters.max()) + 1))[:, clusters]
-    made = fitted + signs * (log_y - fitted)
-    weights = np.ones_like(made)
-    statistic = line_rss(log_x, made, weights)[1] / (scan(log_x, made, weights, LEAST).rss + floor)
-    return float((1 + (statistic >= observed[0] * (1 - 1e-12)).sum()) / (count + 1))
 
 
 def _replicate(x: Array, y: Array, jump: bool, delta: float, centre: float) -> Array:

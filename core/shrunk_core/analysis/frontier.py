@@ -49,24 +49,19 @@ def frontier(
     method: str = "paper",
     warming_up: ArrayLike | None = None,
     unfinished: ArrayLike | None = None,
-    keep_marked: bool = True,
 ) -> tuple[FrontierPoint, ...]:
     """Compute-optimal points of pooled learning curves, sorted by FLOPs.
 
     flops, loss, runs (n,)  one row per evaluation. updates (n,) the update of each (default: its place in its run).
     warming_up, unfinished  (n,) bool: rows inside the warm-up, and rows before the end of their schedule (their
-                            learning rate has not come down). With `keep_marked = False` they are left out; otherwise
-                            points that rest on them carry a warning.
+                            learning rate has not come down). Points that rest on them carry a warning.
     """
     count = same_length(flops=flops, loss=loss, runs=runs, updates=updates, warm=warming_up, unfinished=unfinished)
     budget, value, labels = positive("flops", flops, runs), positive("loss", loss, runs), labels_of(runs, count)
     warm = np.zeros(count, dtype=bool) if warming_up is None else np.asarray(warming_up, dtype=bool)
     early = np.zeros(count, dtype=bool) if unfinished is None else np.asarray(unfinished, dtype=bool)
     update = _places(budget, labels) if updates is None else np.asarray(updates).astype(int)
-    usable = np.arange(count) if keep_marked else np.flatnonzero(~(warm | early))
-    if not usable.size:
-        raise FitError("no rows are left once warm-up and unfinished rows are out: keep them, and read the warnings")
-    found = usable[select(budget[usable], value[usable], labels[usable], method)]
+    found = select(budget, value, labels, method)
     return tuple(
         FrontierPoint(
             row=int(i),

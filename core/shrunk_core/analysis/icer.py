@@ -26,15 +26,17 @@ from .result import LEVEL, plain
 
 Array = NDArray[np.float64]
 
-PER = {"flops": (1e16, "per 1e16 FLOPs"), "seconds": (3600.0, "per hour"), "energy": (3.6e6, "per kWh"),
-       "params": (1e6, "per 1e6 parameters")}  # fmt: skip
-"""For each cost (FLOPs, seconds, joules, parameters): the amount that `effect_per_unit` is quoted for."""
+PER = {"flops": (1e16, "per 1e16 FLOPs"), "seconds": (3600.0, "per hour"), "gpu-hours": (1.0, "per GPU hour"),
+       "energy": (3.6e6, "per kWh"), "params": (1e6, "per 1e6 parameters")}  # fmt: skip
+"""For each cost (FLOPs, seconds, hours, joules, parameters): the amount that `effect_per_unit` is quoted for."""
+REDRAWS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
     """One option. icer is cost per unit of effect of the step from the rung before, effect_per_unit its inverse per
-    `unit`, both None at the reference and where nothing is to be divided; interval is of effect_per_unit, with seeds."""
+    `unit`, both None at the reference and where nothing is to be divided; interval is of effect_per_unit, where both
+    ends of the step have two seeds, with the costs at their means. on_frontier: see `dominance`."""
 
     run: str
     cost: float
@@ -46,45 +48,92 @@ class Rung:
     warning: str = ""
     interval: tuple[float, float] | None = None
     seeds: int = 1
+    on_frontier: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         low, high = self.interval or (float("nan"), float("nan"))
         return dict(self.__dict__) | {"interval": [plain(low), plain(high)] if self.interval else None}
 
 
-def dominance(runs: Sequence[str], cost: ArrayLike, effect: ArrayLike, cost_kind: str = "flops") -> tuple[Rung, ...]:
+def dominance(
+    runs: Sequence[str], cost: ArrayLike, effect: ArrayLike, cost_kind: str = "flops", seed: int = 0
+) -> tuple[Rung, ...]:
     """All options in order of effect, with their status: `reference` (the cheapest that is not dominated), `frontier`,
-    `dominated`, `extendedly dominated`. effect: larger is better (a fall in perplexity is minus the perplexity)."""
+    `dominated`, `extendedly dominated`. effect: larger is better (a fall in perplexity is minus the perplexity).
+
+    Rows of one label in `runs` are seeds of one option, which stands at their mean; `interval` is then Welch's, of a step
+    along the frontier as it was found. Whether it would be found again is `on_frontier`: the share of redraws of the mean
+    effects in which an option is on the frontier. They are drawn with the seeds' noise pooled over all options (Student's
+    t, so few seeds count for little), which takes that noise to be alike; None without two degrees of freedom for it.
+    """
     spent, gained = _checked(runs, cost, effect)
     per, unit = _unit(cost_kind)
-    order = np.lexsort((np.arange(len(spent)), -gained, spent))
-    status = dict.fromkeys(range(len(spent)), "dominated")
-    kept: list[int] = []
-    for i in order:
-        if not kept or gained[i] > gained[kept[-1]]:
-            kept.append(int(i))
-    hull: list[int] = []
-    for i in kept:
-        while len(hull) > 1 and _step(hull[-2], hull[-1], spent, gained) > _step(hull[-1], i, spent, gained):
-            status[hull.pop()] = "extendedly dominated"
-        hull.append(i)
-    status |= dict.fromkeys(hull, "frontier") | {hull[0]: "reference"}
+    members: dict[str, list[int]] = {}
+    for i, run in enumerate(runs):
+        members.setdefault(str(run), []).append(i)
+    names, rows = list(members), list(members.values())
+    if len(names) < 2:
+        raise FitError(f"cost-effectiveness compares at least two options; there is {len(names)}")
+    c, e = (np.array([values[i].mean() for i in rows]) for values in (spent, gained))
+    status = _statuses(c, e)
+    hull = sorted((i for i, one in enumerate(status) if one in _ON), key=lambda i: c[i])
     before = dict(zip(hull[1:], hull[:-1], strict=True))
-    rows = []
-    for i in sorted(range(len(spent)), key=lambda i: (gained[i], -spent[i])):
-        step = _step(before[i], i, spent, gained) if i in before else None
-        rows.append(
+    again = _on_frontier_again(c, e, rows, gained, np.random.default_rng(seed))
+    found = []
+    for i in sorted(range(len(names)), key=lambda i: (e[i], -c[i])):
+        last = before.get(i)
+        step = None if last is None else float((c[i] - c[last]) / (e[i] - e[last]))
+        found.append(
             Rung(
-                run=str(runs[i]),
-                cost=float(spent[i]),
-                effect=float(gained[i]),
+                run=names[i],
+                cost=float(c[i]),
+                effect=float(e[i]),
                 status=status[i],
                 icer=step,
                 effect_per_unit=per / step if step else None,
                 unit=unit,
+                interval=None if last is None else _welch(gained[rows[last]], gained[rows[i]], (c[i] - c[last]) / per),
+                seeds=len(rows[i]),
+                on_frontier=None if again is None else float(again[i]),
             )
         )
-    return tuple(rows)
+    return tuple(found)
+
+
+_ON = ("reference", "frontier")
+
+
+def _statuses(cost: Array, effect: Array) -> list[str]:
+    """The status of each option: a staircase of what nothing cheaper equals, and of that the hull."""
+    order = np.lexsort((np.arange(len(cost)), -effect, cost))
+    status = ["dominated"] * len(cost)
+    kept: list[int] = []
+    for i in order:
+        if not kept or effect[i] > effect[kept[-1]]:
+            kept.append(int(i))
+    hull: list[int] = []
+    for i in kept:
+        while len(hull) > 1 and _step(hull[-2], hull[-1], cost, effect) > _step(hull[-1], i, cost, effect):
+            status[hull.pop()] = "extendedly dominated"
+        hull.append(i)
+    for i in hull:
+        status[i] = "frontier"
+    status[hull[0]] = "reference"
+    return status
+
+
+def _on_frontier_again(
+    cost: Array, effect: Array, members: list[list[int]], gained: Array, rng: np.random.Generator
+) -> Array | None:
+    """Share (options,) of redraws of the mean effects that leave each option on the frontier."""
+    free = sum(len(rows) - 1 for rows in members)
+    spread = sum(float(((gained[rows] - gained[rows].mean()) ** 2).sum()) for rows in members)
+    if free < 2 or spread == 0:
+        return None
+    error = np.sqrt(spread / free / np.array([len(rows) for rows in members]))
+    scale = np.sqrt(free / rng.chisquare(free, REDRAWS))
+    drawn = effect + error * scale[:, None] * rng.standard_normal((REDRAWS, len(cost)))
+    return np.mean([[one in _ON for one in _statuses(cost, row)] for row in drawn], axis=0)
 
 
 def ladder(

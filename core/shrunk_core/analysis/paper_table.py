@@ -14,6 +14,9 @@ from .broken import BrokenResult
 
 CITATION = "Deshpande et al. 2023, Findings of ACL, arXiv 2305.17266"
 
+UPDATES, WARMUP = 35_475, 1_773
+"""Updates of each run's schedule (one epoch), and of its linear warm-up."""
+
 PUBLISHED_BREAK = 2.2e15
 """FLOPs (counting `paper`): the break of its Figure 1."""
 PUBLISHED = {"A1": 79.2, "a1": 0.093, "A2": 382.0, "a2": 0.141}

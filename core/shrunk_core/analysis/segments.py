@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+LEAST = 3
+"""Distinct x on each side of a break: fewer are fitted exactly and would always win."""
 GRID = 96
 """Candidate positions of a kink before it is polished."""
 
@@ -41,8 +43,9 @@ def splits(x: Array, least: int) -> NDArray[np.intp]:
     return first[least : len(distinct) - least + 1]
 
 
-def scan_jump(x: Array, y: Array, weights: Array, least: int) -> Scan:
-    """Best split into two free lines. The break is placed midway (in log x) between the two points it lies between."""
+def profile_jump(x: Array, y: Array, weights: Array, least: int) -> tuple[Array, tuple[Array, ...]]:
+    """Residual sum of squares (B, K) of two free lines for every candidate split, and their level and slope left, level and
+    slope right, (B, K) each."""
     cut = splits(x, least)
     total = [moment.sum(-1, keepdims=True) for moment in _moments(x, y, weights)]
     left = [np.cumsum(moment, -1)[:, cut - 1] for moment in _moments(x, y, weights)]
@@ -52,9 +55,15 @@ def scan_jump(x: Array, y: Array, weights: Array, least: int) -> Scan:
     # a resample that left a side with fewer than `least` distinct x would fit it exactly and win: rule it out
     present = np.cumsum((weights > 0) & np.concatenate([[True], np.diff(x) > 0])[None, :], -1)
     thin = (present[:, cut - 1] < least) | (present[:, -1:] - present[:, cut - 1] < least)
-    rss = np.where(thin, np.inf, rss_l + rss_r)
+    return np.where(thin, np.inf, rss_l + rss_r), (level_l, slope_l, level_r, slope_r)
+
+
+def scan_jump(x: Array, y: Array, weights: Array, least: int) -> Scan:
+    """Best split into two free lines. The break is placed midway (in log x) between the two points it lies between."""
+    cut = splits(x, least)
+    rss, lines = profile_jump(x, y, weights, least)
     best, rows = rss.argmin(-1), np.arange(len(rss))
-    lines = np.stack([pick[rows, best] for pick in (level_l, slope_l, level_r, slope_r)], -1)
+    lines = np.stack([pick[rows, best] for pick in lines], -1)
     # a resample has gaps of its own: its break is midway between the drawn points on either side
     places = np.arange(len(x))
     before = np.maximum.accumulate(np.where(weights > 0, places, 0), -1)[rows, cut[best] - 1]

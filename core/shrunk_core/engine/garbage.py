@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..record.lock import is_locked
 from ..record.rundir import read_spec, run_dirs
 from .desk import Desk
-from .standing import Watch
+from .unarchive import STAGE
+from .watch import Watch
 
 STALE_SECONDS = 3600.0
 """A temporary file that nobody has touched for so long belongs to no living process."""
@@ -62,6 +64,9 @@ def _stale(lab: Path) -> Iterator[Garbage]:
     for path in [*desk.replies.glob("*.json"), *lab.glob("runs/*/.*.[0-9]*"), *desk.private.glob(".*.[0-9]*")]:
         if path.stat().st_mtime < before:
             yield _one(path, "left by a process that is gone")
+    stage = desk.private / STAGE
+    if stage.is_dir() and not is_locked(stage.with_suffix(".lock")):
+        yield _one(stage, "an import that was killed")
     for folder in lab.glob("runs/*"):
         if folder.is_dir() and not (folder / "spec.json").exists() and folder.stat().st_mtime < before:
             yield _one(folder, "no run: it has no spec.json")

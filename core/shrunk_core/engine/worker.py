@@ -13,22 +13,24 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
+import torch._dynamo  # noqa: F401  the first optimiser of a process imports it, for a second: the spare has done it before it forks
 
 from .. import __version__
 from ..config.spec import RunSpec
-from ..cost import num_params
+from ..cost import micro_batch, num_params
 from ..downstream.cell import CellRuntime, cell_events
 from ..errors import DataError, RunError, ShrunkError
 from ..language.corpus import open_tokens, unigram_counts
 from ..language.packing import PackedRows, pack
 from ..language.tokenizer import tokenizer_folder
 from ..language.word_starts import word_starts
-from ..record.cell_events import CellFinished
+from ..record.cell_events import CellEpoch, CellFinished
 from ..record.celldir import read_cell
 from ..record.event_base import Attempt
 from ..record.eventlog import EventWriter, read_events
@@ -38,8 +40,10 @@ from ..record.rundir import RunDir, epoch_of, is_cell, lab_of, read_spec, run_di
 from ..train.arithmetic import set_up
 from ..train.pretrain import Barrier, Language, NonFinite, Trainer
 from ..train.runtime import Requests, Runtime, choose_execution, device_name, pick_device
+from .estimate import estimated_seconds
+from .execution import in_a_process, settle
+from .machine import read_machine
 from .patience import is_full
-from .plan import micro_batch
 from .retries import BUSY_EXIT, DISK_EXIT
 
 
@@ -73,6 +77,7 @@ def main(arguments: list[str]) -> int:
     attempt = len(starts) + 1
     update = max((e.update for e in past if isinstance(e, Step)), default=0)
     requests = Requests(run.control, lambda: bool(signals))
+    reported = False
     try:
         job = (
             work_on_cell(run, requests, attempt) if is_cell(run.run_id) else work_on_run(run, requests, attempt, starts)
@@ -86,7 +91,8 @@ def main(arguments: list[str]) -> int:
             else:
                 update = getattr(event, "update", update)
                 log.append(event)
-                if isinstance(event, Evaluated):
+                if isinstance(event, Evaluated) or (isinstance(event, Step | CellEpoch) and not reported):
+                    reported = True  # as early as can be: until then the supervisor has only its estimate
                     log.append(memory_report(attempt, update))
         log.sync()
         return 0
@@ -122,15 +128,17 @@ def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Atte
             update=0,
             message=f"begun on {first.device_name}, goes on on {device_name(device)}: the last bits may differ",
         )
-    set_up(spec.train.precision, device)
+    at_once = micro_batch(spec.train.micro_batch, spec.train.batch_size, spec.train.sequence_length)
     runtime = Runtime(
         device=device,
         execution=(first.execution if first else "") or choose_execution(spec.train.precision, device),
         threads=threads,
-        micro_batch=first.micro_batch
-        if first
-        else micro_batch(spec.train.micro_batch, spec.train.batch_size, spec.train.sequence_length),
+        micro_batch=first.micro_batch if first else at_once,
     )
+    told = ""
+    if not first:
+        runtime, told = settled(lab, spec, runtime, requests)
+    set_up(spec.train.precision, device)
     trainer = Trainer(spec, read_language(spec, lab), run, runtime, requests, attempt)
     birth = birth_of(attempt, runtime)
     restored = trainer.restore()
@@ -145,7 +153,30 @@ def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Atte
             unigram_loss=trainer.unigram_loss(),
             train_tokens=trainer.language.train.num_tokens,
         )
+        if told:
+            yield Noted(attempt=attempt, update=0, message=told)
     yield from trainer.events()
+
+
+def settled(lab: Path, spec: RunSpec, runtime: Runtime, requests: Requests) -> tuple[Runtime, str]:
+    """The runtime of a new run with the execution that is fastest for it here, and what to tell of that."""
+    measure = in_a_process(
+        spec,
+        device=runtime.device.type,
+        threads=runtime.threads,
+        micro_batch=runtime.micro_batch,
+        leave=lambda: bool(requests.reason()),
+    )
+    execution, told = settle(
+        lab,
+        spec,
+        usual=runtime.execution,
+        device_name=device_name(runtime.device),
+        torch_version=torch.__version__,
+        expected_seconds=estimated_seconds(spec.model, spec.train, read_machine(lab)),
+        measure=measure,
+    )
+    return replace(runtime, execution=execution), told
 
 
 def work_on_cell(cell: RunDir, requests: Requests, attempt: int) -> Iterator[Event]:
@@ -209,7 +240,7 @@ def read_language(spec: RunSpec, lab: Path) -> Language:
 
 
 def memory_report(attempt: int, update: int) -> MemoryReported:
-    """The most memory that this process has held so far; the first evaluation has seen everything a run does."""
+    """The most memory that this process has held so far: after its first update, and after each evaluation."""
     on_device = torch.cuda.max_memory_reserved() if torch.cuda.is_initialized() else 0
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return MemoryReported(attempt=attempt, update=update, device_bytes=on_device, rss_bytes=rss)

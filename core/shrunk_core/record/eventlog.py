@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import RunError
 from .events import Event, NewerVersion, decode, encode
@@ -55,24 +56,27 @@ class EventWriter:
 def cut_torn_tail(path: Path) -> int:
     """Truncate a file after its last newline and return the number of bytes cut (0 for a whole or absent file)."""
     try:
-        size = path.stat().st_size
+        with open(path, "rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            end = whole_bytes(file, size)
+            if end < size:
+                file.truncate(end)
+            return size - end
     except FileNotFoundError:
         return 0
-    if size == 0:
-        return 0
-    with open(path, "rb+") as file:
-        end = size
-        while end > 0:
-            start = max(0, end - 65536)
-            file.seek(start)
-            at = file.read(end - start).rfind(b"\n")
-            if at >= 0:
-                end = start + at + 1
-                break
-            end = start
-        if end < size:
-            file.truncate(end)
-    return size - end
+
+
+def whole_bytes(file: BinaryIO, size: int) -> int:
+    """How many of a log's first `size` bytes are whole lines."""
+    end = size
+    while end > 0:
+        start = max(0, end - 65536)
+        file.seek(start)
+        at = file.read(end - start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return 0
 
 
 def read_new(path: Path, offset: int = 0, limit: int | None = None) -> tuple[list[bytes], int]:

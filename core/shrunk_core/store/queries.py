@@ -248,6 +248,33 @@ def evaluation_sets(store: Store) -> Result:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class CardCost:
+    """What a run took of the cards it was on, by their samples: time on a card (`seconds`), its share of that time where
+    other runs were on the card as well (`hours`), and its share of the energy; None where the power could not be read."""
+
+    seconds: float
+    hours: float
+    joules: float | None
+
+
+def card_costs(store: Store) -> dict[str, CardCost]:
+    """By run, for the runs that were seen on a GPU.
+
+    The runs of one sample are those between two readings of a whole device in one journal.
+    """
+    query = (
+        "with marked as (select *, max(if(run_id is null, seq, null)) over (partition by source order by seq) as sample "
+        "from raw.hardware), shared as (select *, count(*) over (partition by source, sample, device) as sharing "
+        "from marked where run_id is not null and device <> 'cpu') "
+        "select run_id, sum(seconds), sum(seconds / sharing) / 3600, sum(power_watts * seconds) from shared group by run_id"
+    )
+    return {
+        run_id: CardCost(seconds=seconds, hours=hours, joules=joules)
+        for run_id, seconds, hours, joules in store.query(query).rows
+    }
+
+
 def reference_grids(store: Store) -> Result:
     """All columns of `reference_grids`, oldest first."""
     return store.query("from reference_grids order by imported_at, reference")
@@ -276,6 +303,11 @@ def task_averages(store: Store) -> Result:
 def pretraining_gains(store: Store) -> Result:
     """All columns of `pretraining_gain`, each task's first metric only."""
     return store.query("from pretraining_gain where place = 0 order by task, filtered, comparison, run_id, checkpoint")
+
+
+def every_gain(store: Store) -> Result:
+    """All columns of `pretraining_gain`, of all metrics and splits."""
+    return store.query("from pretraining_gain order by task, filtered, comparison, run_id, checkpoint, split, place")
 
 
 def task_seeds(store: Store, run_id: str, checkpoint: str, comparison: str) -> Result:

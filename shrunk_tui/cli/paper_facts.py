@@ -1,4 +1,7 @@
-"""Which of the paper's runs tie their output weights: its files do not say it, and its ladders mix both kinds."""
+"""What the paper's files do not say of its runs: which of them tie their output weights, and where their schedules end.
+
+Its ladders mix tied and untied runs, and its frontier rests on evaluations early in the schedules, some in warm-up.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from shrunk_core.analysis.paper_table import PaperRun, paper_runs
+from shrunk_core.analysis.paper_table import UPDATES, WARMUP, PaperRun, paper_runs
 
 from .points import SHAPE, Points
 
@@ -29,6 +32,19 @@ def with_tie(points: Points) -> tuple[Points, bool]:
         ties.append(found[0])
     rows = [row | {"tie": tie} for row, tie in zip(points.rows, ties, strict=True)]
     return replace(points, rows=rows, columns=(*points.columns, "tie"), described=(*points.described, "tie")), True
+
+
+def from_paper(points: Points) -> bool:
+    """Are these the paper's runs, by their names?"""
+    return points.has("run") and set(points.texts("run")) <= {run.name for run in paper_runs()}
+
+
+def with_schedule(points: Points) -> Points:
+    """The columns `updates` and `warmup` added to the paper's curves, where they do not say."""
+    if not points.has("update") or points.has("updates") or points.has("warmup") or not from_paper(points):
+        return points
+    rows = [row | {"updates": UPDATES, "warmup": WARMUP} for row in points.rows]
+    return replace(points, rows=rows, columns=(*points.columns, "updates", "warmup"))
 
 
 def _equal(one: float, other: Any) -> bool:
