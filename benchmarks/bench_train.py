@@ -1,6 +1,6 @@
 """Training speed against the Hugging Face Trainer: the same model, data and masks, one process tree, interleaved repeats.
 
-    python benchmarks/bench_train.py [--json] [--shapes 64x2,128x2,256x4] [--repeats 5] [--device cpu|cuda]
+    python benchmarks/bench_train.py [--json] [--shapes 64x2,128x2,256x4] [--repeats 3] [--device cpu|cuda]
     python benchmarks/bench_train.py --check curves|memory|pair
 
 Where `accelerate` is not installed, and with it the Trainer, its own steps are made by hand with the same model (forward with
@@ -10,6 +10,9 @@ Batch 32 x 128, vocabulary 19,000, dropout .1, tied output weights, post-norm: `
 CPU time on a CPU (wall time beside them), of wall time on a GPU. The floor is every matrix product of an update alone, same
 shapes, same thread: by the kernels that our update uses (`floor_share_fp32`) and by the ones that torch takes when nobody
 says anything (`floor_share_fp32_torch`; above 1 where those leave part of the processor idle).
+
+Without `--json` everything that was measured is printed; with it one line a shape of what is compared with the bars. bf16 is
+measured where the processor has units for it.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from shrunk_core.config.spec import CorpusSpec, ModelSpec, RunSpec, TokenizerSpe
 from shrunk_core.language.packing import NUM_SPECIAL  # noqa: E402
 from shrunk_core.model.export import from_hugging_face  # noqa: E402
 from shrunk_core.model.heads import MaskedLanguageModel  # noqa: E402
+from shrunk_core.model.product import has_bf16_units  # noqa: E402
 from shrunk_core.train.arithmetic import keep_freed_memory, onednn_products, set_up  # noqa: E402
 from shrunk_core.train.masking import Masked, mask_for_training  # noqa: E402
 from shrunk_core.train.runtime import Runtime, choose_execution, device_name  # noqa: E402
@@ -47,6 +51,9 @@ from shrunk_core.train.update import Updater  # noqa: E402
 BATCH, LENGTH, VOCABULARY = 32, 128, 19_000
 WITH_TRAINER = importlib.util.find_spec("accelerate") is not None
 TOKENS = BATCH * LENGTH
+JSON_FIELDS = (
+    "hidden_size", "ratio_fp32", "ratio_best", "floor_share_fp32", "tokens_per_second", "trainer_tokens_per_second",
+)  # fmt: skip
 
 
 def model_spec(hidden: int, layers: int, dropout: float = 0.1) -> ModelSpec:
@@ -258,15 +265,19 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
     """One line of the table: interleaved repeats of both sides, medians of all updates but the first of each repeat."""
     spec, data = model_spec(hidden, layers), batches(steps)
     network, made, times, _ = trainer(spec, data, device, 1e-4)
-    sides = {precision: Ours(spec, precision, device) for precision in ("fp32", "bf16")}
-    found: dict[str, list[tuple[float, float]]] = {"trainer": [], "trainer_bf16": [], "fp32": [], "bf16": []}
+    precisions = ("fp32", "bf16") if device == "cuda" or has_bf16_units() else ("fp32",)
+    sides = {precision: Ours(spec, precision, device) for precision in precisions}
     floors: dict[str, list[float]] = {"ours": [], "torch": []}
     scored = int(np.mean([b.scored.sum() for b in data]))
-    _, made_bf16, times_bf16, _ = trainer(spec, data, device, 1e-4, "bf16")
+    others = [("trainer", made, times)]
+    if "bf16" in precisions:
+        _, made_bf16, times_bf16, _ = trainer(spec, data, device, 1e-4, "bf16")
+        others.append(("trainer_bf16", made_bf16, times_bf16))
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name, *_ in others} | {name: [] for name in sides}
     for side in sides.values():
         side.time(data[:2])
     for _ in range(repeats):
-        for name, make, clock in (("trainer", made, times), ("trainer_bf16", made_bf16, times_bf16)):
+        for name, make, clock in others:
             torch.backends.mkldnn.matmul.fp32_precision = "none"  # the Trainer runs as torch comes
             clock.clear()
             make(steps).train()
@@ -281,7 +292,7 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
     clock = 0 if device == "cpu" else 1
     seconds = {name: statistics.median(t[clock] for t in values) for name, values in found.items()}
     wall = {name: statistics.median(t[1] for t in values) for name, values in found.items()}
-    best = min(("fp32", "bf16"), key=lambda p: seconds[p])
+    best = min(precisions, key=lambda p: seconds[p])
     line: dict[str, Any] = {
         "hidden_size": hidden,
         "num_layers": layers,
@@ -289,17 +300,18 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
         "ratio_fp32": round(seconds["trainer"] / seconds["fp32"], 2),
         "ratio_best": round(seconds["trainer"] / seconds[best], 2),
         "best_precision": best,
-        "ratio_bf16_to_trainer_bf16": round(seconds["trainer_bf16"] / seconds["bf16"], 2),
         "ratio_fp32_wall": round(wall["trainer"] / wall["fp32"], 2),
         "ratio_best_wall": round(wall["trainer"] / wall[best], 2),
         "tokens_per_second": round(TOKENS / seconds["fp32"]),
         "tokens_per_second_best": round(TOKENS / seconds[best]),
         "trainer_tokens_per_second": round(TOKENS / seconds["trainer"]),
-        "trainer_bf16_tokens_per_second": round(TOKENS / seconds["trainer_bf16"]),
         "updates_measured": {name: len(values) for name, values in found.items()},
         "spread": {name: _spread([t[clock] for t in values]) for name, values in found.items()},
         "device": device_name(torch.device(device)),
     }
+    if "bf16" in precisions:
+        line["ratio_bf16_to_trainer_bf16"] = round(seconds["trainer_bf16"] / seconds["bf16"], 2)
+        line["trainer_bf16_tokens_per_second"] = round(TOKENS / seconds["trainer_bf16"])
     if device == "cpu":
         line["floor_share_fp32"] = round(statistics.median(floors["ours"]) / seconds["fp32"], 3)
         line["floor_share_fp32_torch"] = round(statistics.median(floors["torch"]) / seconds["fp32"], 3)
@@ -384,7 +396,7 @@ def pair() -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one line of JSON a shape")
+    parser.add_argument("--json", action="store_true", help="one line of JSON a shape, with the fields that have bars")
     parser.add_argument("--shapes", default="64x2,128x2,256x4", help="HxL, separated by commas")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4, help="updates a repeat")
@@ -415,7 +427,9 @@ def main() -> None:
         for shape in options.shapes.split(","):
             hidden, layers = map(int, shape.split("x"))
             line = compare(hidden, layers, options.repeats, options.steps, options.device)
-            print(json.dumps(line) if options.json else _table(line), flush=True)
+            print(
+                json.dumps({name: line.get(name) for name in JSON_FIELDS}) if options.json else _table(line), flush=True
+            )
 
 
 def _table(line: dict[str, Any]) -> str:

@@ -76,7 +76,7 @@ class ShrunkApp(App[None]):
 
     def _keep(self) -> None:
         """Now and then: save the view, adapt the pace to the line."""
-        self.session.state.save()
+        self.session.work(self, self.session.state.save, group="state")
         writer = getattr(self._driver, "_writer_thread", None)
         self.session.pace(writer._queue.qsize() if writer is not None else 0)
 

@@ -5,16 +5,16 @@ Of a log only whole lines count, and a `resumed` event takes back what came afte
 
 from __future__ import annotations
 
-import json
-import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from shrunk_core.record.eventlog import read_new
+
+from .step_lines import columns_of, number, parse
 
 X_FIELDS = ("update", "tokens", "flops", "elapsed")
 STEP_FIELDS = (*X_FIELDS, "loss", "learning_rate", "grad_norm", "tokens_per_second")
@@ -53,7 +53,7 @@ class Growing:
         for field in ("update", "tokens", "flops"):
             self._room[field] = np.empty(256, dtype=np.float64)
 
-    def extend(self, rows: dict[str, list[float]]) -> None:
+    def extend(self, rows: Mapping[str, Sequence[float] | np.ndarray]) -> None:
         more = len(rows["update"])
         need = self.size + more
         if need > len(self._room["update"]):
@@ -89,12 +89,9 @@ class RunCurves:
     def read(self) -> bool:
         """Read on; True if there was something new."""
         lines, self._offset = read_new(self.log, self._offset)
-        if not lines:
-            return False
-        if self.step_fields is None:
-            lines = [line for line in lines if _STEP not in line[:_HEAD]]
-        self._absorb(parse(lines))
-        return True
+        if lines:
+            self._absorb(lines)
+        return bool(lines)
 
     @property
     def steps(self) -> Table:
@@ -104,66 +101,47 @@ class RunCurves:
     def evaluations(self) -> Table:
         return self._evaluations.table()
 
-    def _absorb(self, bodies: Iterable[dict[str, Any]]) -> None:
-        steps: list[dict[str, Any]] = []
-        for body in bodies:
-            kind = body.get("kind")
-            if kind == "step":
-                steps.append(body)
-                continue
-            if kind in ("started", "resumed"):
-                self._flush(steps)
-                self._worked += max(0.0, self._last - self._began) if self._began else 0.0
-                self._began = self._last = float(body["logged_at"])
-                if kind == "resumed":
-                    self._steps.cut(body["from_update"])
-                    self._evaluations.cut(body["from_update"])
-            elif kind == "evaluated" and body.get("split") == "validation":
-                self._last = float(body["logged_at"])
-                body["elapsed"] = self._worked + self._last - self._began
-                self._evaluations.cut(body["update"] - 1)  # evaluated again at the same update: the later one stands
-                self._evaluations.extend({f: [number(body.get(f))] for f in EVALUATION_FIELDS})
-        self._flush(steps)
-
-    def _flush(self, steps: list[dict[str, Any]]) -> None:
-        if not steps:
-            return
-        base = self._worked - self._began
-        rows = {f: [s.get(f) for s in steps] for f in self._steps.fields if f != "elapsed"}
-        for field, values in rows.items():
-            try:
-                rows[field] = np.array(values, dtype=np.float64)  # type: ignore[assignment]
-            except (TypeError, ValueError):  # nan and inf are words in the log
-                rows[field] = [number(v) for v in values]
-        rows["elapsed"] = [base + s["logged_at"] for s in steps]
-        self._last = float(steps[-1]["logged_at"])
-        self._steps.extend(rows)  # type: ignore[arg-type]
-        steps.clear()
-
-
-def parse(lines: list[bytes]) -> list[dict[str, Any]]:
-    """Log lines as plain objects; what is none is left out."""
-    lines = [line for line in lines if line]
-    try:
-        return json.loads(b"[" + b",".join(lines) + b"]")
-    except ValueError:
-        out = []
+    def _absorb(self, lines: list[bytes]) -> None:
+        steps: list[bytes] = []
         for line in lines:
-            try:
-                body = json.loads(line)
-            except ValueError:
+            if _STEP in line[:_HEAD]:
+                steps.append(line)
                 continue
-            if isinstance(body, dict):
-                out.append(body)
-        return out
+            for body in parse([line]):
+                kind = body.get("kind")
+                if kind == "step":  # somebody else's spelling
+                    steps.append(line)
+                elif kind in ("started", "resumed"):
+                    self._take(steps)
+                    self._attempt(body)
+                elif kind == "evaluated" and body.get("split") == "validation":
+                    self._last = max(self._last, float(body["logged_at"]))
+                    body["elapsed"] = self._worked + body["logged_at"] - self._began
+                    self._evaluations.cut(
+                        body["update"] - 1
+                    )  # evaluated again at the same update: the later one stands
+                    self._evaluations.extend({f: [number(body.get(f))] for f in EVALUATION_FIELDS})
+        self._take(steps)
 
+    def _attempt(self, body: dict[str, Any]) -> None:
+        """A worker takes the run up: the clock goes on where the last one left, rows after its start are void."""
+        self._worked += max(0.0, self._last - self._began) if self._began else 0.0
+        self._began = self._last = float(body["logged_at"])
+        if body["kind"] == "resumed":
+            self._steps.cut(body["from_update"])
+            self._evaluations.cut(body["from_update"])
 
-def number(value: Any) -> float:
-    """A number of a log, where the words nan, inf and -inf stand for themselves; NaN for what is absent."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
+    def _take(self, lines: list[bytes]) -> None:
+        """Take in updates of one attempt."""
+        wanted = [] if self.step_fields is None else [f for f in self._steps.fields if f != "elapsed"]
+        rows = columns_of(lines if wanted else lines[-1:], [*wanted, "logged_at"])
+        lines.clear()
+        if not len(rows["logged_at"]):
+            return
+        self._last = max(self._last, float(rows["logged_at"][-1]))
+        if wanted:
+            rows["elapsed"] = rows.pop("logged_at") + (self._worked - self._began)
+            self._steps.extend(rows)
 
 
 class CurveStore:

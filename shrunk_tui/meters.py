@@ -60,15 +60,35 @@ def words(now: MachineNow) -> dict[str, str]:
     return found
 
 
-def meter_lines(now: MachineNow, history: Sequence[dict[str, float | None]], width: int, ascii_only: bool) -> list[str]:
-    """One line a meter: name, bar, number, history. The bar narrows and the history gives way when there is no room."""
-    told = words(now)
+def meter_lines(
+    now: MachineNow, history: Sequence[dict[str, float | None]], width: int, most: int, ascii_only: bool
+) -> list[str]:
+    """One line a meter: name, bar, number, history. The bar narrows and the history gives way when there is no room.
+
+    most: lines that there is room for; of a machine with more meters than that, one line says all of a GPU.
+    """
+    told, known = words(now), shares(now)
+    words_width = WORDS
+    if len(known) > most:
+        for gpu in now.gpus:
+            i = gpu.index
+            told[f"GPU{i}"] = "  ".join(
+                [
+                    "-" if gpu.utilisation is None else f"{gpu.utilisation:4.0%}",
+                    f"{size(gpu.memory_used)} of {size(gpu.memory_total)}",
+                    "-" if gpu.power_watts is None else f"{gpu.power_watts:.0f} W",
+                    "-" if gpu.temperature_c is None else f"{gpu.temperature_c:.0f} C",
+                ]
+            )
+            known = {name: share for name, share in known.items() if name not in (f"mem{i}", f"pow{i}", f"temp{i}")}
+        words_width = max(WORDS, *(len(told[name]) for name in known))
     bar_width = BAR if width >= 70 else 10
-    room = width - NAME - bar_width - WORDS - 3
+    room = width - NAME - bar_width - words_width - 3
     lines = []
-    for name, share in shares(now).items():
+    for name, share in known.items():
         drawn = bar(share, bar_width, ascii_only) if share is not None else " " * bar_width
-        text = told[name] if len(told[name]) <= WORDS else told[name][: WORDS - 1] + ("~" if ascii_only else "…")
+        text = told[name]
+        text = text if len(text) <= words_width else text[: words_width - 1] + ("~" if ascii_only else "…")
         past = spark([h.get(name) for h in history], room, ascii_only) if room >= 10 else ""
-        lines.append(f"{name:<{NAME}}{drawn} {text:<{WORDS}} {past}".rstrip())
+        lines.append(f"{name:<{NAME}}{drawn} {text:<{words_width}} {past}".rstrip())
     return lines

@@ -14,6 +14,7 @@ from .raster import mean_band
 
 AXES = ("update", "tokens", "flops", "elapsed")
 AXIS_TITLES = {"update": "updates", "tokens": "tokens", "flops": "FLOPs (paper)", "elapsed": "seconds at work"}
+AXIS_NAMES = {"update": "update", "tokens": "tokens", "flops": "FLOPs", "elapsed": "second"}
 SMOOTHINGS = (0, 5, 21, 101)
 SETTINGS_BUT_SEED = "seeds"
 """The grouping that takes runs together which differ in nothing but their seed."""
@@ -61,13 +62,14 @@ def overlay(curves: CurveStore, runs: Sequence[Drawn], look: Look) -> Scene:
         title += f", mean of {look.smoothing}"
     if look.bands:
         lines = banded(lines, runs, look.bands)
-        title += f"; mean and standard deviation by {look.bands}"
+        title += f"; mean and sd by {look.bands}" if look.bands != SETTINGS_BUT_SEED else "; mean and sd over seeds"
     there = [line for line in lines if len(line.x)]
     rules = tuple((b, "unigram") for b in sorted(baselines)) if len(baselines) == 1 and look.what != "train" else ()
     return Scene(
         title=title,
         lines=tuple(there),
         rules=rules,
+        x_name=AXIS_NAMES[look.x],
         log_x=look.log_x,
         log_y=look.log_y,
         clip=look.what == "train",

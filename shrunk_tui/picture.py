@@ -51,8 +51,8 @@ class Scene:
     """What to draw, without a size. zoom: ends of x, then of y, in drawn scale (log10 when log); None shows all.
 
     clip: let the highest few percent go out at the top, so that a run's first updates do not flatten the rest; a note in
-    the corner says so. cursor: place of the crosshair in drawn x; its values stand in the legend. rules: level lines
-    with their names.
+    the corner says so. cursor: place of the crosshair in drawn x; its values stand in the legend after `x_name`. rules: level lines
+    with their names. values: behind each label the value at the crosshair, or the last one.
     """
 
     title: str = ""
@@ -60,6 +60,7 @@ class Scene:
     rules: tuple[tuple[float, str], ...] = ()
     log_x: bool = False
     log_y: bool = False
+    x_name: str = "x"
     smoothing: int = 0
     clip: bool = False
     zoom_x: tuple[float, float] | None = None
@@ -67,6 +68,7 @@ class Scene:
     cursor: float | None = None
     empty: str = "no points yet"
     legend: bool = True
+    values: bool = True
     ascii: bool = False
 
 
@@ -359,6 +361,11 @@ def value_at(line: Line, scene: Scene) -> float | None:
     return float(line.y[min(near, key=lambda i: abs(float(line.x[i]) - x))])
 
 
+def _place(x: float) -> str:
+    """Where the crosshair is: whole numbers as far as they are short."""
+    return f"{x:,.0f}" if 100 <= abs(x) < 1e6 else f"{x:.4g}".replace("e+0", "e").replace("e+", "e")
+
+
 def legend_rows(scene: Scene, lines: list[Line], width: int, most: int) -> list[list[tuple[int, str, int]]]:
     """Sign, label and value of each line, folded into at most `most` rows; what does not fit is counted."""
     rows: list[list[tuple[int, str, int]]] = [[]]
@@ -367,13 +374,13 @@ def legend_rows(scene: Scene, lines: list[Line], width: int, most: int) -> list[
         return []  # a lone curve needs no name; its last value stands in the title
     if scene.cursor is not None:
         x = 10.0**scene.cursor if scene.log_x else scene.cursor
-        text = f"x = {x:.6g}"
+        text = f"{scene.x_name} {_place(x)}"
         rows[0].append((0, text, TITLE))
         at = len(text) + 2
     ordered = sorted(lines, key=lambda one: not one.front)
     for done, line in enumerate(ordered):
-        value = value_at(line, scene)
-        text = f"{line.label} {value:.4g}" if value is not None else f"{line.label} -"
+        value = value_at(line, scene) if scene.values else None
+        text = f"{line.label} {value:.4g}" if value is not None else f"{line.label} -" if scene.values else line.label
         text = text if len(text) + 2 <= width else text[: max(0, width - 3)]
         more = f"+{len(ordered) - done} more"
         last = len(rows) == most

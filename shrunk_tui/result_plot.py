@@ -113,6 +113,7 @@ def scene_of(table: pyarrow.Table, axes: Axes, version: int) -> Scene:
     return Scene(
         title=", ".join(notes),
         lines=tuple(lines),
+        x_name=axes.x,
         log_x=axes.log_x,
         log_y=axes.log_y,
         empty="no row has both numbers" + (" above zero" if axes.log_x or axes.log_y else ""),

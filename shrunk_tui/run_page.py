@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .columns import BY_NAME, SECTIONS, values_of
 from .curves import STEP_FIELDS, CurveStore, Table
 from .format import count, duration, flops, number, size
-from .overlay import AXIS_TITLES
+from .overlay import AXIS_NAMES, AXIS_TITLES
 from .picture import Line, Scene
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def run_scenes(curves: CurveStore, run_id: str, look: RunLook) -> dict[str, Scen
             title=f"{TITLES[name]}{last}, by {AXIS_TITLES[look.x]}",
             lines=tuple(line for line in lines if len(line.x)),
             rules=rules,
+            x_name=AXIS_NAMES[look.x],
             log_x=look.log_x,
             log_y=look.log_y and name != "tokens_per_second",
             smoothing=look.smoothing,
@@ -120,11 +121,11 @@ def plain(value: object) -> str:
 
 def events_text(lab: Path, run_id: str) -> str:
     """What happened to the run, newest first: everything but its updates, and the journals' word on it."""
-    from shrunk_core.engine.standing import Watch
+    from shrunk_core.engine.log_end import decoded
+    from shrunk_core.engine.watch import Watch
     from shrunk_core.record.eventlog import read_new
 
     from .cli.follow import sentence
-    from .watcher import decoded
 
     lines, _ = read_new(lab / "runs" / run_id / "events.jsonl")
     found = list(decoded([line for line in lines if b'"kind":"step"' not in line[:24]]))

@@ -138,7 +138,7 @@ class LabSession:
         from .troubles import troubles
         from .watcher import Watcher
 
-        watcher = Watcher(self.lab)
+        watcher = Watcher(self.lab, keep=not self.read_only)
         said: dict[str, str] = {}
         asked_at = 0.0
         while not self._closed:
@@ -150,6 +150,9 @@ class LabSession:
                 look = None
                 words = {"lab": f"{self.lab}: {error.strerror or error}. What is shown is what was there before; it goes "
                          "on when the folder is back."}  # fmt: skip
+            except ShrunkError as problem:
+                look = None
+                words = {"lab": f"{problem} What is shown is what was there before."}
             if look is not None and began - asked_at > TROUBLE_SECONDS and not self.stage:
                 words, asked_at = troubles(self.lab, watcher), began
             if words != said:

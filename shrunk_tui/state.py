@@ -57,8 +57,8 @@ class ViewState:
         self._values[name] = value
 
     def save(self) -> None:
-        """Write the file if something changed."""
-        text = json.dumps(self._values, sort_keys=True)
+        """Write the file if something changed. May be called in a thread, while values are set."""
+        text = json.dumps(dict(self._values), sort_keys=True)
         if self.path is None or text == self._saved:
             return
         from shrunk_core.record.rundir import write_atomically

@@ -15,18 +15,14 @@ def ticks(low: float, high: float, log: bool, most: int) -> tuple[list[float], l
             return decades, [f"1e{int(d)}" for d in decades]
         low, high = 10**low, 10**high
     step = _nice((high - low) / max(1, most - 1))
-    values = _multiples(step, low, high)
-    while len(values) < 2:  # one label says where, not how much
-        step = _nice(step / 2.5)
-        values = _multiples(step, low, high)
+    for _ in range(3):  # a label alone says nothing of the scale
+        if math.floor(high / step + 1e-9) - math.ceil(low / step - 1e-9) < 1:
+            step = _nice(step * 0.4)
+    first = math.ceil(low / step - 1e-9) * step
+    values = [first + i * step for i in range(int((high - first) / step + 1e-9) + 1)]
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     labels = [_number(v, digits) for v in values]
     return ([math.log10(v) for v in values] if log else values), labels
-
-
-def _multiples(step: float, low: float, high: float) -> list[float]:
-    first = math.ceil(low / step - 1e-9) * step
-    return [first + i * step for i in range(int((high - first) / step + 1e-9) + 1)]
 
 
 def _nice(step: float) -> float:

@@ -25,6 +25,9 @@ DEFAULT_COUNTING = "paper"
 BYTES_FP32 = 4
 ADAM_STATES = 2
 
+MICRO_BATCH_TOKENS = 8192
+"""Tokens computed at once when nobody says: more gains no speed on a CPU and costs memory."""
+
 
 def embedding_params(model: ModelSpec) -> int:
     """Token, position and two type embeddings and their LayerNorm: V*E + P*E + 4*E."""
@@ -86,6 +89,11 @@ def costs(model: ModelSpec, train: TrainSpec) -> dict[str, int]:
         "embedding_params": embedding_params(model),
         **{f"flops_{c}": flops_per_sequence(model, train.sequence_length, c, scored_share(train)) for c in COUNTINGS},
     }
+
+
+def micro_batch(asked: int, batch_size: int, sequence_length: int) -> int:
+    """Sequences computed at once."""
+    return min(batch_size, asked or max(1, MICRO_BATCH_TOKENS // sequence_length))
 
 
 def memory_bytes(model: ModelSpec, micro_batch: int, sequence_length: int, mask_share: float = 0.15) -> int:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 from shrunk_core.config.lab import find_lab
+from shrunk_core.engine import mps
 from shrunk_core.engine.bench import SHAPES, measure, shape_of
 from shrunk_core.engine.hardware import cores, gpus, resolve_precision
-from shrunk_core.engine.machine import Measurement, machine_file, remember
+from shrunk_core.engine.machine import Machine, Measurement, machine_file, remember
 from shrunk_core.errors import ConfigError
 
 from .output import Format, FormatOption, LabOption, print_rows
@@ -30,7 +31,7 @@ TABLE = (
 def bench(
     shapes: Annotated[
         str,
-        typer.Option(help="HIDDENxLAYERSxVOCABULARY[xLENGTHxBATCH], separated by commas; default: a spread of eight."),
+        typer.Option(help="HIDDENxLAYERSxVOCABULARY[xLENGTHxBATCH], separated by commas; default: a spread of twelve."),
     ] = "",
     precision: Annotated[str, typer.Option(help="Precisions, separated by commas; default: those of the device.")] = "",
     device: Annotated[str, typer.Option(help="`cpu`, `cuda`, or `auto`.")] = "auto",
@@ -63,15 +64,37 @@ def bench(
         print(f"{kind} on {where}: {len(jobs)} shapes", file=sys.stderr)
         found += measure(jobs, precision=kind, device=where, seconds=seconds)
     middle = jobs[len(jobs) // 2]
-    for count in sorted(set(many) - {1}):
-        print(f"{count} runs at once", file=sys.stderr)
-        found += measure([middle], precision=kinds[-1], device=where, packed=count, seconds=max(2.0, seconds))
+    together = sorted(set(many) - {1})
+    shared = where != "cpu" and mps.running()
+    for count in together:
+        print(f"{count} runs at once{' with NVIDIA MPS' if shared else ''}", file=sys.stderr)
+        found += measure(
+            [middle], precision=kinds[-1], device=where, packed=count, seconds=max(2.0, seconds), mps=shared
+        )
+    if where != "cpu" and not shared:
+        with mps.service() as environment:
+            for count in together if environment else ():
+                print(f"{count} runs at once with NVIDIA MPS", file=sys.stderr)
+                found += measure(
+                    [middle], precision=kinds[-1], device=where, packed=count, seconds=max(2.0, seconds), mps=True,
+                    base=environment or {},
+                )  # fmt: skip
     machine = remember(folder, found)
     rows = [_row(m) for m in found]
     print_rows(rows, list(rows[0]), format, table_columns=TABLE)
     slots = machine.slots(where)
     told = "" if slots is None else f"; {slots} runs at once give the most tokens a second"
     print(f"kept in {machine_file(folder)}{told}", file=sys.stderr)
+    if where != "cpu" and not shared:
+        _tell_of_mps(machine)
+
+
+def _tell_of_mps(machine: Machine) -> None:
+    """Whether the service would pay here, where it was tried."""
+    without, with_it = (max(machine.packing("cuda", shared).values(), default=0.0) for shared in (False, True))
+    if with_it:
+        advice = f": start `{mps.CONTROL} -d` before `shrunk run`" if with_it > 1.05 * without else ""
+        print(f"at best {without:.1f} times one run; with NVIDIA MPS {with_it:.1f} times{advice}", file=sys.stderr)
 
 
 def _row(m: Measurement) -> dict[str, object]:
@@ -85,6 +108,7 @@ def _row(m: Measurement) -> dict[str, object]:
         "device": m.device,
         "execution": m.execution,
         "runs": m.packed,
+        "mps": m.mps,
         "seconds_per_update": round(m.seconds, 6),
         "cpu_seconds_per_update": round(m.cpu_seconds, 6),
         "tokens_per_second": round(m.tokens_per_second),

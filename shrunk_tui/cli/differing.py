@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from shrunk_core.config.lab import find_lab
 from shrunk_core.config.spec import to_plain
-from shrunk_core.engine.standing import Standing, Watch
+from shrunk_core.engine.standing import Standing
+from shrunk_core.engine.watch import Watch
 from shrunk_core.record.rundir import SpecFile
 
 from .output import Format, FormatOption, LabOption, print_rows, say

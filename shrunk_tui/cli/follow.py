@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from shrunk_core.engine.client import start_supervisor, stop
 from shrunk_core.engine.desk import Desk
-from shrunk_core.engine.standing import Watch
+from shrunk_core.engine.watch import Watch
 from shrunk_core.record.events import (
     CorpusBuilt,
     CorpusProgress,

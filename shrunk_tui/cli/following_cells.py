@@ -10,7 +10,7 @@ from shrunk_core.config.cell import CellSpec
 from shrunk_core.engine.cells import submit_cells
 from shrunk_core.engine.client import stop
 from shrunk_core.engine.desk import Desk
-from shrunk_core.engine.standing import Watch
+from shrunk_core.engine.watch import Watch
 from shrunk_core.record.cell_events import CellEpoch, CellScored
 from shrunk_core.record.rundir import parent_of
 from shrunk_core.record.status import WORKER_DIED

@@ -26,7 +26,7 @@ def tag(
     Example: shrunk tag "width by depth" --add paper
     """
     from shrunk_core.engine.notebook import tag as write
-    from shrunk_core.engine.standing import Watch
+    from shrunk_core.engine.watch import Watch
 
     folder = find_lab(lab)
     chosen = {s.run_id: s.name for s in choose(folder, runs)}
@@ -45,7 +45,7 @@ def note(
 ) -> None:
     """Write a note on a run, or read it. Example: shrunk note 3f2a "diverged twice at 4e-3" """
     from shrunk_core.engine.notebook import note as write
-    from shrunk_core.engine.standing import Watch
+    from shrunk_core.engine.watch import Watch
 
     folder = find_lab(lab)
     run_id = choose_one(folder, run).run_id

@@ -6,18 +6,22 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from shrunk_core.config.lab import find_lab
 from shrunk_core.engine.desk import Desk
-from shrunk_core.engine.standing import Standing, Watch
+from shrunk_core.engine.standing import Standing
+from shrunk_core.engine.summaries import Brief, brief_of
+from shrunk_core.engine.watch import Watch
 from shrunk_core.errors import PlanError
 from shrunk_core.record.eventlog import read_new
 from shrunk_core.record.rundir import RunDir, SpecFile, read_spec, run_dirs
 
 from ..format import count, duration, number
 from .output import Format, FormatOption, LabOption, print_object, print_rows, say
+
+Spec = TypeVar("Spec", SpecFile, Brief)
 
 STATUS_COLUMNS = (
     "run_id", "grid", "name", "status", "update", "updates", "loss", "tokens_per_second", "seconds_left", "reason",
@@ -26,10 +30,14 @@ STATUS_COLUMNS = (
 
 def choose(lab: Path, wanted: list[str]) -> list[SpecFile]:
     """Runs by id, unique beginning of an id, run name or grid name; all of them when nothing is named."""
-    specs = [read_spec(r) for r in run_dirs(lab)]
+    return named(lab, [read_spec(r) for r in run_dirs(lab)], wanted)
+
+
+def named(lab: Path, specs: list[Spec], wanted: list[str]) -> list[Spec]:
+    """Those of the lab's runs that are wanted, as `choose` says."""
     if not wanted:
         return specs
-    chosen: dict[str, SpecFile] = {}
+    chosen: dict[str, Spec] = {}
     for word in wanted:
         hits = [s for s in specs if word in (s.run_id, s.grid, s.name)] or [
             s for s in specs if len(word) >= 3 and s.run_id.startswith(word)
@@ -48,21 +56,19 @@ def choose_one(lab: Path, word: str) -> SpecFile:
     return hits[0]
 
 
-def status_row(spec: SpecFile, standing: Standing, now: float) -> dict[str, Any]:
+def status_row(run: Brief, standing: Standing, now: float) -> dict[str, Any]:
     """One row of `shrunk status`."""
-    train = spec.spec.train
     state = standing.status(now)
     left = None
     if state.status == "running" and standing.tokens_per_second:
-        slots = train.batch_size * train.sequence_length
-        left = round((train.updates - standing.update) * slots / standing.tokens_per_second, 1)
+        left = round((run.updates - standing.update) * run.tokens_per_update / standing.tokens_per_second, 1)
     return {
-        "run_id": spec.run_id,
-        "grid": spec.grid,
-        "name": spec.name,
+        "run_id": run.run_id,
+        "grid": run.grid,
+        "name": run.name,
         "status": state.status,
         "update": standing.update,
-        "updates": train.updates,
+        "updates": run.updates,
         "loss": standing.evaluated.loss if standing.evaluated else standing.loss,
         "tokens_per_second": standing.tokens_per_second if state.status == "running" else None,
         "seconds_left": left,
@@ -70,16 +76,15 @@ def status_row(spec: SpecFile, standing: Standing, now: float) -> dict[str, Any]
     }
 
 
-def time_left(runs: list[tuple[SpecFile, Standing]], rows: list[dict[str, Any]]) -> list[str]:
+def time_left(runs: list[tuple[Brief, Standing]], rows: list[dict[str, Any]]) -> list[str]:
     """One line a grid that has work under way: what is left of it at the speed that its running runs have together."""
     tokens: dict[str, int] = {}
     speed: dict[str, float] = {}
-    for (spec, standing), row in zip(runs, rows, strict=True):
+    for (run, standing), row in zip(runs, rows, strict=True):
         if row["status"] in ("queued", "running"):
-            train = spec.spec.train
-            left = (train.updates - standing.update) * train.batch_size * train.sequence_length
-            tokens[spec.grid] = tokens.get(spec.grid, 0) + left
-            speed[spec.grid] = speed.get(spec.grid, 0.0) + (row["tokens_per_second"] or 0.0)
+            left = (run.updates - standing.update) * run.tokens_per_update
+            tokens[run.grid] = tokens.get(run.grid, 0) + left
+            speed[run.grid] = speed.get(run.grid, 0.0) + (row["tokens_per_second"] or 0.0)
     return [
         f"{grid}: about {duration(left / speed[grid])} left at {count(speed[grid])} tokens/s"
         for grid, left in tokens.items()
@@ -99,7 +104,8 @@ def status(
     folder = find_lab(lab)
     watch = Watch(folder)
     watch.look()
-    chosen = [(s, watch.standings.get(s.run_id, Standing())) for s in choose(folder, runs or [])]
+    chosen = [(run, watch.standing(run.run_id)) for run in named(folder, watch.briefs(), runs or [])]
+    watch.keep()
     shown = chosen if runs else [(s, standing) for s, standing in chosen if not standing.archived]
     rows = [status_row(s, standing, time.time()) for s, standing in shown]
     columns = [c for c in STATUS_COLUMNS if c != "reason" or any(r["reason"] for r in rows)]
@@ -127,11 +133,11 @@ def attach(lab: LabOption = None) -> None:
     folder = find_lab(lab)
     watch = Watch(folder)
     watch.look()
-    live = [s for s in choose(folder, []) if watch.status(s.run_id).status in ("queued", "running")]
+    live = [run for run in watch.briefs() if watch.status(run.run_id).status in ("queued", "running")]
     if not live:
         say("nothing is queued or running")
         return
-    runs = [Followed(run_id=s.run_id, name=s.name, updates=s.spec.train.updates) for s in live]
+    runs = [Followed(run_id=s.run_id, name=s.name, updates=s.updates) for s in live]
     outcome = follow(folder, runs, can_stop=False)
     say("detached; training goes on" if outcome.how == "detached" else "nothing is queued or running any more")
 
@@ -166,7 +172,7 @@ def show(
     watch = Watch(folder, {spec.run_id})
     watch.look()
     standing = watch.standings.get(spec.run_id, Standing())
-    row = status_row(spec, standing, time.time())
+    row = status_row(brief_of(spec), standing, time.time())
     evaluated = standing.evaluated
     result = None
     if evaluated is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import ScrollableContainer, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, SelectionList, Static
@@ -16,7 +16,7 @@ from textual.widgets.selection_list import Selection
 
 CSS = """
 {0} { align: center middle; }
-{0} > Vertical, {0} > VerticalScroll { width: 90%; max-width: {1}; height: auto; max-height: 90%; padding: 0 1;
+{0} > Vertical, {0} > ScrollableContainer { width: 90%; max-width: {1}; height: auto; max-height: 90%; padding: 0 1;
     background: $surface; border: round $primary; }
 {0} OptionList, {0} SelectionList { height: auto; max-height: 18; border: none; }
 {0} .hint { color: $text-muted; }
@@ -118,18 +118,18 @@ class ChooseSeveral(ModalScreen[list[str] | None]):
 
 
 class Page(ModalScreen[None]):
-    """Text to read."""
+    """Text to read. wide: its lines are not folded; arrows go to what does not fit."""
 
     BINDINGS = [Binding("escape,q,enter", "dismiss(None)", "Close")]
-    DEFAULT_CSS = _css("Page", 150)
+    DEFAULT_CSS = _css("Page", 150) + "Page.-wide #page { width: auto; text-wrap: nowrap; }"
 
-    def __init__(self, text: str | Content) -> None:
-        super().__init__()
+    def __init__(self, text: str | Content, *, wide: bool = False) -> None:
+        super().__init__(classes="-wide" if wide else "")
         self.text = text
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll():
+        with ScrollableContainer():
             yield Static(self.text, markup=False, id="page")
 
     def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
+        self.query_one(ScrollableContainer).focus()

@@ -98,7 +98,7 @@ class DesignPane(DesignActions):
             with Vertical(id="design-right"):
                 yield PlainTable(headings(self.counting), ascii_only=self.session.ascii, id="design-table")
                 yield Static("", id="design-about", markup=False)
-        yield Static("", id="design-totals", markup=False)
+        yield Static("working out what this grid stands for ...", id="design-totals", markup=False)
 
     def on_mount(self) -> None:
         self._fold(self.app.size.width, self.app.size.height)
@@ -246,8 +246,9 @@ class DesignPane(DesignActions):
         statuses = {run_id: row.status.status for run_id, row in self.session.rows.items()}
         known = {**self._fingerprints, **dict.fromkeys(self._trouble, "")}
         self.session.work(
-            self, _worked_out, self.document, statuses, known, self.counting, then=self._take_preview, group="preview"
-        )
+            self, _worked_out, self.document, statuses, known, self.session.lab, self.counting,
+            then=self._take_preview, group="preview",
+        )  # fmt: skip
 
     def _take_preview(self, found: tuple[Preview, list[dict[str, Any]]]) -> None:
         self._working = False
@@ -353,10 +354,11 @@ class DesignPane(DesignActions):
 
 
 def _worked_out(
-    document: GridDocument, statuses: dict[str, str], known: dict[CorpusSpec, str], counting: str
+    document: GridDocument, statuses: dict[str, str], known: dict[CorpusSpec, str], lab: Path, counting: str
 ) -> tuple[Preview, list[dict[str, Any]]]:
     """In a thread: the preview and its rows."""
+    from shrunk_core.engine.machine import read_machine
     from shrunk_core.engine.preview import preview
 
-    found = preview(document, statuses, known)
+    found = preview(document, statuses, known, read_machine(lab))
     return found, found.rows(counting)

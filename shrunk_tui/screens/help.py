@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -9,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ..widgets.key_bar import shown_key
+from ..widgets.live_chart import LiveChart
 from .pane import Pane
 
 
@@ -35,12 +38,16 @@ class HelpScreen(ModalScreen[None]):
         """The help of the pane in front, then the keys that work everywhere."""
         parts: list[Content | tuple[str, str]] = []
         if self.pane is not None:
-            parts += [(f"{self.pane.title}\n", "bold $primary"), Content(f"{self.pane.help_text.strip()}\n\n")]
+            words = re.sub(r"(?<!\n)\n(?!\n)", " ", self.pane.help_text.strip())  # lines as the terminal folds them
+            parts += [(f"{self.pane.title}\n", "bold $primary"), Content(f"{words}\n\n")]
             if self.pane.twin:
                 parts += [Content("Without the screen: "), (self.pane.twin, "bold"), Content("\n\n")]
             keys = keys_of(self.pane)
             if keys:
                 parts += [("Keys here\n", "bold"), *lines_of(keys), Content("\n")]
+            if self.pane.query(LiveChart):
+                keys = [(shown_key(b.key_display or b.key), b.description) for b in LiveChart.BINDINGS]
+                parts += [("Keys in a chart\n", "bold"), *lines_of(keys), Content("\n")]
         everywhere = [(shown_key(b.key), b.description) for _, b in self.app._bindings if b.description]
         parts += [("Keys everywhere\n", "bold"), *lines_of(everywhere)]
         parts.append(
@@ -56,7 +63,7 @@ class HelpScreen(ModalScreen[None]):
 
 def keys_of(pane: Pane) -> list[tuple[str, str]]:
     """All keys of a pane, those that the footer leaves out as well."""
-    return [(shown_key(b.key), b.description) for _, b in pane._bindings if b.description]
+    return [(shown_key(b.key_display or b.key), b.description) for _, b in pane._bindings if b.description]
 
 
 def lines_of(keys: list[tuple[str, str]]) -> list[Content]:

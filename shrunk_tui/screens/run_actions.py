@@ -154,7 +154,7 @@ class RunActions:
         if len(run_ids) < 2:
             self._pane.app.notify("Mark two or more runs with space, then compare them.")
             return
-        self._pane.app.push_screen(Page(comparison(self.session, run_ids[:6])))
+        self._pane.app.push_screen(Page(comparison(self.session, run_ids), wide=True))
 
     def action_export(self) -> None:
         run_ids = self._chosen("export")

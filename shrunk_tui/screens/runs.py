@@ -34,12 +34,14 @@ class RunsPane(RunActions, Pane):
     title = "Runs"
     twin = "shrunk status, shrunk plot --x updates"
     help_text = """\
-Every run of the lab, grouped by grid, and the loss curves of the grid under the cursor. Space marks runs: then these are
-drawn, and actions (pause, stop, tag ...) are for all of them; without marks an action is for the run under the cursor.
+Every run of the lab, grouped by grid, and the loss curves of the grid under the cursor. Space marks runs: then these
+are drawn, and actions (pause, stop, tag ...) are for all of them; without marks an action is for the run under the cursor.
 
 Filter (/): hidden_size>=64 and status:running, words, globs (width*), #tag, -status:failed, grid:"width by depth".
 Archived runs are listed when the filter names them: archived=1.
-Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, 0 shows all; wheel and drag do the same."""
+
+Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, { } zoom the losses, 0 shows all; wheel
+(with shift: the losses) and drag do the same."""
     BINDINGS = [
         Binding("enter", "open", "Open"),
         Binding("space", "mark", "Mark"),
@@ -62,10 +64,8 @@ Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, 0 sh
     DEFAULT_CSS = """
     RunsPane #runs-body { layout: horizontal; width: 1fr; height: 1fr; }
     RunsPane.-folded #runs-body { layout: vertical; }
-    RunsPane #runs-left { width: 3fr; height: 1fr; }
-    RunsPane #runs-chart { width: 2fr; }
-    RunsPane.-folded #runs-left { width: 1fr; height: 1fr; }
-    RunsPane.-folded #runs-chart { width: 1fr; height: 1fr; }
+    RunsPane #runs-left { width: 60%; height: 1fr; }
+    RunsPane #runs-chart { width: 1fr; height: 1fr; }
     RunsPane.-chart #runs-left, RunsPane.-table #runs-chart { display: none; }
     RunsPane #runs-filter { height: 1; border: none; padding: 0 1; display: none; }
     RunsPane #runs-filter.-shown { display: block; }
@@ -108,6 +108,7 @@ Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, 0 sh
 
     def on_resize(self) -> None:
         self.set_class(self.size.width < 110, "-folded")
+        self._share_width()
 
     @property
     def table(self) -> RunTable:
@@ -169,6 +170,18 @@ Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, 0 sh
             self._word = word
             note.update(word)
         self.table.show(lines, state.get("runs.columns", DEFAULT), order)
+        self._share_width()
+
+    def _share_width(self) -> None:
+        """Beside each other, the table gets what its columns want and the chart the rest, at least two fifths."""
+        beside = not self.has_class("-folded") and not self.has_class("-table")
+        wanted = min(self.table.wanted_width + 3, 3 * self.size.width // 5)  # a border on either side and the scrollbar
+        width = max(wanted, 2 * self.size.width // 5) if beside else None
+        left = self.query_one("#runs-left")
+        if width is None:
+            left.styles.width = "1fr"
+        elif left.outer_size.width != width:
+            left.styles.width = width
 
     @on(RunTable.Moved)
     def _moved(self) -> None:
@@ -370,6 +383,7 @@ Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, 0 sh
         state.set("runs.layout", layout)
         self.set_class(layout == "chart", "-chart")
         self.set_class(layout == "table", "-table")
+        self._share_width()
         (self.chart if layout == "chart" else self.table).focus()
         self.call_after_refresh(self._draw)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -119,8 +120,11 @@ class SqlPane(SqlActions):
         if self.answer is None and self._question is None:
             parts: list[Content | tuple[str, str]] = [("What can be asked\n\n", "bold")]
             wide = max((len(v.text) for v in catalog.views), default=0)
+            room = self.size.width - wide - 11  # columns, the border and its padding, the scrollbar
             for view in catalog.views:
-                parts += [(f"  {view.text:<{wide}}  ", "bold"), Content(f"{view.note.split('. ')[0].rstrip('.')}\n")]
+                first, *more = textwrap.wrap(view.note.split(". ")[0].rstrip("."), max(24, room)) or [""]
+                parts += [(f"  {view.text:<{wide}}  ", "bold"), Content(f"{first}\n")]
+                parts += [Content(f"{'':{wide + 4}}{line}\n") for line in more]
             parts.append(
                 Content("\n`describe runs` lists the columns of a view with their meaning. f3: saved queries.\n")
             )

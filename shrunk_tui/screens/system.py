@@ -67,7 +67,7 @@ class SystemPane(Pane):
     ]
     DEFAULT_CSS = """
     SystemPane { layout: vertical; }
-    SystemPane > #system-meters { height: auto; padding: 0 1; }
+    SystemPane > #system-meters { height: auto; max-height: 55%; padding: 0 1; }
     SystemPane > #system-supervisor { height: 1; padding: 0 1; background: $panel; }
     SystemPane > #system-slots { height: 2fr; min-height: 5; }
     SystemPane > #system-more { height: 3fr; min-height: 6; }
@@ -165,7 +165,8 @@ class SystemPane(Pane):
             from ..meters import meter_lines
 
             width = max(20, self.size.width - 2)
-            lines = meter_lines(self.now, list(self.history), width, self.session.ascii)
+            most = max(8, self.size.height // 2 - 2)
+            lines = meter_lines(self.now, list(self.history), width, most, self.session.ascii)
             self.query_one("#system-meters", Static).update("\n".join(lines))
 
     def on_resize(self) -> None:

@@ -17,7 +17,7 @@ from .asking import AskText, Confirm
 from .pane import Pane
 
 if TYPE_CHECKING:
-    from shrunk_core.engine.standing import Watch
+    from shrunk_core.engine.watch import Watch
 
     from ..look import Look
     from ..task_book import Detail, Model, Task, TaskBook
@@ -135,7 +135,7 @@ class TasksPane(Pane):
 
     def _standing(self) -> dict[str, str]:
         """What became of the cells that were started from here."""
-        from shrunk_core.engine.standing import Watch
+        from shrunk_core.engine.watch import Watch
         from shrunk_core.record.rundir import parent_of
 
         asked = set(self._asked)

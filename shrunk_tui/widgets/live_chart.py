@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.color import Color
 from rich.segment import Segment
@@ -28,17 +28,17 @@ IN_A_THREAD = 300_000
 class LiveChart(Widget, can_focus=True):
     """Shows a `Scene`. `show(scene)` draws it; the view (zoom, crosshair) is the chart's own and survives new data."""
 
-    BINDINGS = [
-        Binding("right", "move(1)", "Crosshair", show=False),
+    BINDINGS: ClassVar[list[Binding]] = [  # type: ignore[assignment]
         Binding("left", "move(-1)", "Crosshair", show=False),
-        Binding("shift+right", "move(10)", "Crosshair, ten columns", show=False),
+        Binding("right", "move(1)", "Crosshair", show=False),
         Binding("shift+left", "move(-10)", "Crosshair, ten columns", show=False),
+        Binding("shift+right", "move(10)", "Crosshair, ten columns", show=False),
         Binding("plus,equals_sign", "zoom(0.6)", "Zoom in", key_display="+"),
         Binding("minus", "zoom(1.6667)", "Zoom out", key_display="-"),
-        Binding("less_than_sign,comma", "pan(-0.2)", "Pan left", show=False),
-        Binding("greater_than_sign,full_stop", "pan(0.2)", "Pan right", show=False),
-        Binding("right_curly_bracket", "zoom_y(0.6)", "Zoom in, y", show=False),
-        Binding("left_curly_bracket", "zoom_y(1.6667)", "Zoom out, y", show=False),
+        Binding("less_than_sign,comma", "pan(-0.2)", "Pan left", show=False, key_display="<"),
+        Binding("greater_than_sign,full_stop", "pan(0.2)", "Pan right", show=False, key_display=">"),
+        Binding("right_curly_bracket", "zoom_y(0.6)", "Zoom in, y", show=False, key_display="}"),
+        Binding("left_curly_bracket", "zoom_y(1.6667)", "Zoom out, y", show=False, key_display="{"),
         Binding("up", "pan_y(0.1)", "Pan up", show=False),
         Binding("down", "pan_y(-0.1)", "Pan down", show=False),
         Binding("0,home", "whole", "Show all", key_display="0"),

@@ -20,6 +20,8 @@ from ..marks import colour_of, glyph_of
 from ..run_rows import Listed, Order
 
 SPACE = 2
+MARGIN = 4
+"""Signs before the name: in the chart, marked, status."""
 PROGRESS_CELLS = 8
 
 
@@ -62,6 +64,10 @@ class RunTable(ScrollView, can_focus=True):
         self.cursor = ""
         """run_id of the cursor's line."""
         self._layout: list[tuple[Column, int]] = []
+        self.wanted_width = 0
+        """Cells that all chosen columns with something in them would take."""
+        self._texts: dict[str, tuple[Mapping[str, Any], dict[str, str]]] = {}
+        """What a run's values look like, for as long as they are the same values."""
         self._shown: dict[int, tuple[Any, ...]] = {}
 
     # ------------------------------------------------------------------ data
@@ -71,6 +77,8 @@ class RunTable(ScrollView, can_focus=True):
         anew = len(lines) != len(self.lines) or list(columns) != self.columns or order != self.order
         self.lines, self.columns, self.order = list(lines), list(columns), order
         runs = self.run_ids()
+        for run_id in self._texts.keys() - set(runs):
+            del self._texts[run_id]
         was = self.cursor
         if self.cursor not in runs:
             self.cursor = runs[0] if runs else ""
@@ -119,10 +127,17 @@ class RunTable(ScrollView, can_focus=True):
     # ------------------------------------------------------------------ layout
 
     def _text(self, column: Column, line: Listed) -> str:
-        value = line.values.get(column.name)
-        if column.name == "progress":
-            return self._bar(value or 0.0)
-        return "-" if value is None else column.show(value)
+        assert line.row is not None
+        kept = self._texts.get(line.row.run_id)
+        if kept is None or kept[0] is not line.values:
+            kept = self._texts[line.row.run_id] = (line.values, {})
+        if column.name not in kept[1]:
+            value = line.values.get(column.name)
+            known = (
+                self._bar(value or 0.0) if column.name == "progress" else "-" if value is None else column.show(value)
+            )
+            kept[1][column.name] = known
+        return kept[1][column.name]
 
     def _bar(self, share: float) -> str:
         if share >= 1.0:
@@ -131,15 +146,22 @@ class RunTable(ScrollView, can_focus=True):
         on, off = ("=", ".") if self.ascii else ("━", "╌")
         return f"{on * full}{off * (PROGRESS_CELLS - full)} {share:4.0%}"
 
+    def _widths(self) -> dict[str, int]:
+        """The widest cell of each chosen column that says something of any run."""
+        chosen = [BY_NAME[c] for c in self.columns if c in BY_NAME] or [BY_NAME["name"]]
+        runs = [line for line in self.lines if line.row is not None]
+        said = [c for c in chosen if any(line.values.get(c.name) not in (None, "") for line in runs)] or chosen
+        return {
+            c.name: max(max((cell_len(self._text(c, line)) for line in runs), default=1), len(c.title) + 1)
+            for c in said
+        }
+
     def _lay_out(self) -> list[tuple[Column, int]]:
         """Columns and widths that fit: columns of least worth go first, then the name gets what is left."""
-        chosen = [BY_NAME[c] for c in self.columns if c in BY_NAME] or [BY_NAME["name"]]
-        widths = {}
-        for column in chosen:
-            longest = max((cell_len(self._text(column, line)) for line in self.lines if line.row), default=1)
-            widths[column.name] = max(longest, cell_len(column.title) + 1)
-        room = self.size.width - 4
-        kept = [c for c in chosen if any(line.values.get(c.name) not in (None, "") for line in self.lines)] or chosen
+        widths = self._widths()
+        self.wanted_width = MARGIN + sum(width + SPACE for width in widths.values())
+        kept = [BY_NAME[c] for c in widths]
+        room = self.size.width - MARGIN
         narrowest = {c.name: min(widths[c.name], 22) if c.name == "name" else widths[c.name] for c in kept}
         while len(kept) > 1 and sum(narrowest[c.name] + SPACE for c in kept) > room:
             kept.remove(min(kept, key=lambda c: c.worth))

@@ -20,8 +20,8 @@ from shrunk_core.config.lab import init_lab
 from shrunk_core.engine.archive import export_archive
 from shrunk_core.engine.notebook import archive as put_away
 from shrunk_core.engine.notebook import note, tag
-from shrunk_core.engine.standing import read_standings
 from shrunk_core.engine.unarchive import import_archive
+from shrunk_core.engine.watch import read_standings
 from shrunk_core.errors import BusyError, ConfigError, DataError
 from shrunk_core.record.eventlog import read_events
 from shrunk_core.record.events import Finished, Left, Resumed, Step

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from shrunk_core.config.lab import init_lab
 from shrunk_core.engine.desk import Desk
-from shrunk_core.engine.standing import read_standings
+from shrunk_core.engine.watch import read_standings
 from shrunk_core.record.eventlog import read_events
 from shrunk_core.record.events import Finished, Resumed, RunLaunched, Started, Step
 from shrunk_core.record.journal import read_journal

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 from shrunk_core.engine.desk import Desk
-from shrunk_core.engine.standing import Watch, read_standings
+from shrunk_core.engine.watch import Watch, read_standings
 from shrunk_core.record.eventlog import read_events
 from shrunk_core.record.events import Evaluated, Finished, Resumed, Started, Step
 from shrunk_core.record.rundir import RunDir, run_dirs
+from shrunk_core.record.status import RunStatus
 from shrunk_core.store.store import open_store
 from shrunk_core.train import checkpoint
 
@@ -241,7 +242,7 @@ def test_sigterm_sends_workers_home_with_checkpoints(lab: Path, tmp_path: Path) 
     assert time.monotonic() - began < 10
     watch = Watch(lab)
     watch.look()
-    assert watch.status(run.run_id).status == "stopped"
+    assert watch.status(run.run_id) == RunStatus(status="queued", reason="interrupted")
     assert checkpoint.saved_updates(run.checkpoints)
 
 

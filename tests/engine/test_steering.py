@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from shrunk_core.engine.client import cancel, pause, resume
-from shrunk_core.engine.standing import read_standings
+from shrunk_core.engine.watch import read_standings
 from shrunk_core.record.eventlog import read_events
 from shrunk_core.record.events import Finished, Left
 from shrunk_core.record.rundir import run_dirs

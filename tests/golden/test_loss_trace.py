@@ -62,7 +62,7 @@ def test_micro_batches_weigh_exactly(tmp_path: Path) -> None:
     """Accumulated over micro-batches of 3 the same losses come out, to rounding."""
     whole = trainer(tmp_path, updates=10)
     parts = trainer(tmp_path, updates=10)
-    parts.runtime = Runtime(device=torch.device("cpu"), threads=1, micro_batch=3)
+    parts.updater.micro_batch = 3
     one = [e.loss for e in whole.events() if isinstance(e, Step)]
     two = [e.loss for e in parts.events() if isinstance(e, Step)]
     assert two == pytest.approx(one, rel=1e-4)

@@ -9,42 +9,20 @@ from pathlib import Path
 
 import pytest
 from cell_lab import cell, cell_started
+from recorder import Recorder
 from shrunk_core.config.cell import cell_from_dict, cell_to_dict
 from shrunk_core.config.lab import init_lab, read_settings
 from shrunk_core.config.spec import from_dict, to_plain
 from shrunk_core.engine import service as serving
 from shrunk_core.engine.actions import heed
+from shrunk_core.engine.recovery import recover
 from shrunk_core.engine.service import Supervisor
-from shrunk_core.engine.standing import Watch
+from shrunk_core.engine.watch import Watch
 from shrunk_core.record.cell_events import CellFinished
 from shrunk_core.record.celldir import read_cell, write_cell
 from shrunk_core.record.events import Failed
-from shrunk_core.record.rundir import RunDir, cell_dirs, run_dir, run_dirs, this_process
+from shrunk_core.record.rundir import RunDir, cell_dirs, run_dir, run_dirs
 from store_lab import born, finished, spec, started, write
-
-
-class Recorder:
-    """A launcher that starts nothing and remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-
-    def start(self, module: str, arguments: list[str], **other: object) -> Recorder.Running:
-        self.started.append(arguments[0])
-        return Recorder.Running()
-
-    def ready(self) -> bool:
-        return True
-
-    class Running:
-        pid = 1
-        process = this_process()
-
-        def poll(self) -> None:
-            return None
-
-        def signal(self, number: int) -> None:
-            pass
 
 
 @pytest.fixture
@@ -152,7 +130,7 @@ def test_a_finished_cell_is_not_done_again_and_a_new_supervisor_takes_up_what_wa
     first, _ = serve()
     assert submit(first, done, waiting)["queued"] == [waiting.job_id]
     second, launcher = serve()
-    second.recover()
+    recover(second)
     assert second.queue.in_order() == [waiting.job_id]
     second._fill()
     assert launcher.started == [str(run_dir(folder, waiting.job_id).path)]

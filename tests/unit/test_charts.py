@@ -94,3 +94,19 @@ def test_numbers_for_people() -> None:
     assert flops(7.57e11) == "7.57e11"
     assert [duration(v) for v in (3.21, 59, 185, 7805, 273_600)] == ["3.2s", "59s", "3m 05s", "2h 10m", "3d 4h"]
     assert size(4.3 * 1024**2) == "4.3 MiB"
+
+
+def test_an_axis_has_two_labels_at_least_however_its_ends_lie() -> None:
+    from shrunk_tui.ticks import ticks
+
+    for low, high, log in (
+        (50, 800, False),
+        (0.49, 0.51, False),
+        (3.1, 3.9, True),
+        (99_990, 100_010, False),
+        (1, 2, True),
+    ):
+        for most in (3, 4, 6, 12):
+            places, labels = ticks(low, high, log, most)
+            assert 2 <= len(places) == len(labels) <= 3 * most, (low, high, most, labels)
+            assert all(low - 1e-9 <= place <= high + 1e-9 for place in places)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,11 +69,11 @@ def test_a_card_that_does_not_tell_its_power_is_not_at_zero_watts(monkeypatch: p
 
 def test_meters_say_number_unit_and_history() -> None:
     history = [{"CPU": 0.0}, {"CPU": None}, {"CPU": 1.0}]
-    lines = meter_lines(NOW, history, 100, ascii_only=True)
+    lines = meter_lines(NOW, history, 100, 20, ascii_only=True)
     assert lines[0].startswith("CPU   #####...............") and lines[0].endswith("_ #")
     assert [line.split()[0] for line in lines] == ["CPU", "RAM", "disk", "GPU0", "mem0", "pow0", "temp0"]
     assert "350 W of 700 W" in lines[5] and "61 C, 1980 MHz" in lines[6]
-    assert all(len(line) <= 60 for line in meter_lines(NOW, history, 60, ascii_only=False))
+    assert all(len(line) <= 60 for line in meter_lines(NOW, history, 60, 20, ascii_only=False))
     assert shares(NOW)["mem0"] == 0.25
 
 
@@ -113,3 +114,12 @@ def test_alerts_are_newest_first_and_say_when_they_are_over(lab: Path) -> None:
     with open(journal, "a") as file:
         file.write(json.dumps(ended, separators=(",", ":")) + "\n")
     assert book.lines()[1].endswith("the disk is full (over)")
+
+
+def test_eight_cards_take_a_line_each_where_four_lines_each_have_no_room() -> None:
+    eight = replace(NOW, gpus=tuple(replace(GPU, index=i, utilisation=i / 8) for i in range(8)))
+    lines = meter_lines(eight, [shares(eight)], 120, 12, ascii_only=True)
+    assert len(lines) == 3 + 8
+    assert lines[-1].split()[:3] == ["GPU7", "##################..", "88%"]
+    assert "35.0 GiB of 140.0 GiB" in lines[-1] and "350 W" in lines[-1] and "61 C" in lines[-1]
+    assert all(len(line) <= 78 for line in meter_lines(eight, [shares(eight)] * 50, 78, 12, ascii_only=False))

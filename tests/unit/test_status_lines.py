@@ -9,7 +9,8 @@ import pytest
 from shrunk_core.config.lab import init_lab
 from shrunk_core.engine.notebook import archive
 from shrunk_core.engine.standing import Standing
-from shrunk_core.record.rundir import SpecFile, read_spec
+from shrunk_core.engine.summaries import Brief, brief_of
+from shrunk_core.record.rundir import read_spec
 from store_lab import born, finished, started, write
 
 from shrunk_tui.cli.output import Format
@@ -17,11 +18,12 @@ from shrunk_tui.cli.runs import status, time_left
 from shrunk_tui.format import duration
 
 
-def entry(
-    lab: Path, seed: int, state: str, update: int, speed: float | None
-) -> tuple[SpecFile, Standing, dict[str, Any]]:
-    spec = read_spec(born(lab, seed=seed))
-    return spec, Standing(update=update), {"status": state, "tokens_per_second": speed}
+def entry(lab: Path, seed: int, state: str, update: int, speed: float | None) -> tuple[Brief, Standing, dict[str, Any]]:
+    return (
+        brief_of(read_spec(born(lab, seed=seed))),
+        Standing(update=update),
+        {"status": state, "tokens_per_second": speed},
+    )
 
 
 def test_time_left_of_a_grid_is_its_work_at_the_speed_of_its_running_runs(tmp_path: Path) -> None:
@@ -31,8 +33,8 @@ def test_time_left_of_a_grid_is_its_work_at_the_speed_of_its_running_runs(tmp_pa
         entry(lab, 1, "queued", 0, None),
         entry(lab, 2, "finished", 9, None),
     ]
-    train = entries[0][0].spec.train
-    seconds = (2 * train.updates - 50) * train.batch_size * train.sequence_length / 100.0
+    run = entries[0][0]
+    seconds = (2 * run.updates - 50) * run.tokens_per_update / 100.0
     (line,) = time_left([(s, standing) for s, standing, _ in entries], [row for _, _, row in entries])
     assert line == f"grid: about {duration(seconds)} left at 100 tokens/s"
     assert time_left([entries[1][:2]], [entries[1][2]]) == []  # nothing runs: nothing is guessed

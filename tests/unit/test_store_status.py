@@ -1,9 +1,14 @@
 """The one rule of a run's status: every way a run's log and the lab's journals can have spoken last."""
 
+import dataclasses
+import socket
+
 import pytest
 from shrunk_core.record.events import Failed, Finished, Left, RunDequeued, RunLaunched, RunQueued, RunReaped, Step
+from shrunk_core.record.lab_events import RunDeleted
 from shrunk_core.record.rundir import Process
 from shrunk_core.record.status import (
+    FOREIGN_SILENCE,
     LAUNCH_GRACE,
     LogWord,
     QueueWord,
@@ -11,11 +16,14 @@ from shrunk_core.record.status import (
     derive_status,
     fold_log,
     fold_queue,
+    worker_alive,
 )
 from store_lab import resumed, started, step
 
 NEW = LogWord()
-RUNNING = LogWord(state="running", attempt=1, worker=Process(host="h", pid=1, started_at=1.0), logged_at=10.0)
+HERE = Process(host=socket.gethostname(), pid=1, started_at=1.0)
+RUNNING = LogWord(state="running", attempt=1, worker=HERE, logged_at=10.0)
+ELSEWHERE = dataclasses.replace(RUNNING, worker=dataclasses.replace(HERE, host="elsewhere"))
 SILENT = QueueWord()
 
 
@@ -45,6 +53,8 @@ def left(reason, at=20.0):
         (RUNNING, word("queued", 5), False, "stopped", "worker died"),
         (RUNNING, word("launched", 995), False, "running", "starting"),
         (RUNNING, word("reaped", 15, reason="exit -9"), False, "stopped", "worker died"),
+        (ELSEWHERE, SILENT, True, "running", ""),
+        (ELSEWHERE, SILENT, False, "stopped", "nothing is heard from its worker on elsewhere"),
         (left("stop"), SILENT, False, "stopped", "stop"),
         (left("signal"), SILENT, False, "stopped", "signal"),
         (left("pause"), word("reaped", 21), False, "paused", "pause"),
@@ -57,6 +67,35 @@ def left(reason, at=20.0):
 )
 def test_the_first_rule_that_applies_wins(log, queue, alive, status, reason):
     assert derive_status(log, queue, worker_alive=alive, now=1000.0) == RunStatus(status=status, reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("launched_alive", "age", "status", "reason"),
+    [
+        (True, 5 * LAUNCH_GRACE, "running", "starting"),  # a slow disk is no death
+        (False, 1.0, "stopped", "worker died before its first event"),
+        (None, 1.0, "running", "starting"),
+        (None, LAUNCH_GRACE + 1, "stopped", "worker died before its first event"),
+    ],
+)
+def test_a_launched_worker_is_starting_as_long_as_it_lives(launched_alive, age, status, reason):
+    queue = word("launched", 1000.0 - age)
+    verdict = derive_status(NEW, queue, worker_alive=False, launched_alive=launched_alive, now=1000.0)
+    assert verdict == RunStatus(status=status, reason=reason)
+
+
+def test_a_worker_of_another_host_lives_as_long_as_its_log_grows():
+    assert worker_alive(ELSEWHERE, heard_at=1000.0, now=1000.0 + FOREIGN_SILENCE / 2)
+    assert not worker_alive(ELSEWHERE, heard_at=1000.0, now=1001.0 + FOREIGN_SILENCE)
+    assert not worker_alive(RUNNING, heard_at=1000.0, now=1000.0)  # pid 1 lives, but began at another time
+    assert not worker_alive(left("stop"), heard_at=1000.0, now=1000.0)
+
+
+def test_what_was_said_before_a_run_was_deleted_says_nothing():
+    queue = fold_queue(word("reaped", 5.0), RunDeleted(run_id="r", grid="g", name="n", num_bytes=1, logged_at=6.0))
+    assert queue.state == "none"
+    assert fold_queue(queue, RunQueued(run_id="r", grid="g", reason="old", logged_at=5.5)) == queue
+    assert fold_queue(queue, RunQueued(run_id="r", grid="g", reason="new", logged_at=7.0)).state == "queued"
 
 
 def test_a_log_folds_into_its_last_word():

@@ -20,9 +20,11 @@ from shrunk_core.engine.worker import read_language
 from shrunk_core.errors import ConfigError
 from shrunk_core.language.corpus import build_corpus
 from shrunk_core.language.packing import EOS, MASK, NUM_SPECIAL, PAD
+from shrunk_core.model import product
 from shrunk_core.model.attention import attend
 from shrunk_core.model.heads import chunked_cross_entropy
-from shrunk_core.model.noise import Noise
+from shrunk_core.model.noise import Noise, scale
+from shrunk_core.model.product import Linear
 from shrunk_core.record.events import Evaluated, Finished, Noted, Step
 from shrunk_core.record.rundir import RunDir
 from shrunk_core.train.arithmetic import onednn_products, products_are_fp32
@@ -82,6 +84,47 @@ def test_attention_and_its_gradient_are_torchs(causal: bool) -> None:
     assert torch.allclose(one, two, atol=1e-5)
 
 
+def test_attention_drops_weights_as_its_masks_say() -> None:
+    """Value and gradient of softmax, mask, factor and product written out, with the masks of the same seed."""
+    qkv = torch.randn(2, 16, 48, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    noise = Noise()
+    noise.seed(1, 2, 3, torch.device("cpu"))
+    ours = attend(qkv, 2, blocked_B1SS=None, causal=False, dropout=0.3, noise=noise)
+    noise.seed(1, 2, 3, torch.device("cpu"))
+    keep = noise.keep((4, 16, 16), 0.3, torch.float32).view(2, 2, 16, 16)
+    assert 0.5 < keep.mean() < 0.9
+    query, key, value = qkv.view(2, 16, 3, 2, 8).permute(2, 0, 3, 1, 4).unbind(0)
+    weights = torch.softmax(query @ key.transpose(-1, -2) / 8**0.5, -1) * keep * scale(0.3)
+    theirs = (weights @ value).transpose(1, 2).reshape(2, 16, 16)
+    assert torch.allclose(ours, theirs, atol=1e-6)
+    weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1))
+    (one,) = torch.autograd.grad((ours * weight).sum(), qkv)
+    (two,) = torch.autograd.grad((theirs * weight).sum(), qkv)
+    assert torch.allclose(one, two, atol=1e-5)
+
+
+def test_bf16_without_units_for_it_is_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products by way of fp32 round where bf16 units do: a layer's value and gradients are autocast's to a rounding."""
+    generator = torch.Generator().manual_seed(0)
+    layer = Linear(32, 48)
+    x = torch.randn(5, 7, 32, generator=generator)
+    weight = torch.randn(5, 7, 48, generator=generator)
+    results = []
+    for units in (True, False):
+        monkeypatch.setattr(product, "has_bf16_units", lambda units=units: units)
+        own = x.clone().requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = layer(own)
+        assert out.dtype == torch.bfloat16
+        results.append([out.float(), *torch.autograd.grad((out.float() * weight).sum(), (own, *layer.parameters()))])
+    for real, by_way in zip(*results, strict=True):
+        assert real.dtype == by_way.dtype
+        assert (real - by_way).abs().max() <= 2**-7 * real.abs().max()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = layer(x).float()
+    assert not torch.equal(rounded, torch.nn.functional.linear(x, layer.weight, layer.bias))
+
+
 def test_noise_is_bernoulli_and_a_function_of_its_seed() -> None:
     noise = Noise()
     noise.seed(1, 2, 3, torch.device("cpu"))
@@ -89,7 +132,9 @@ def test_noise_is_bernoulli_and_a_function_of_its_seed() -> None:
     noise.seed(1, 2, 3, torch.device("cpu"))
     assert torch.equal(first, noise.keep((400, 501), 0.1, torch.float32))
     assert abs(float((first == 0).float().mean()) - 0.1) < 0.003
-    assert abs(float(first.mean()) - 1.0) < 0.004
+    assert abs(float(first.mean()) * scale(0.1) - 1.0) < 0.004
+    dropped = noise.drop(torch.ones(400, 501), 0.1)
+    assert dropped.unique().tolist() == pytest.approx([0.0, scale(0.1)])
 
 
 def test_entries_of_weight_zero_change_nothing() -> None:
@@ -302,7 +347,7 @@ def measured(prices: np.ndarray, packed: int = 1, speed: float = 1.0) -> list[Me
 
 
 def test_a_machine_tells_shapes_that_were_not_measured(tmp_path: Path) -> None:
-    prices = np.array([5e-12, 1e-9, 5e-10, 1e-9, 1e-9, 1e-5])
+    prices = np.array([5e-12, 1e-11, 1e-9, 5e-10, 1e-9, 1e-9, 1e-9, 1e-5])
     lab = init_lab(tmp_path / "lab")
     assert read_machine(lab).seconds_per_update(ModelSpec(), TrainSpec(), "fp32", "cpu") is None
     remember(lab, measured(prices))
@@ -312,7 +357,7 @@ def test_a_machine_tells_shapes_that_were_not_measured(tmp_path: Path) -> None:
 
 
 def test_slots_follow_the_packing_that_gave_most() -> None:
-    prices = np.ones(6) * 1e-12
+    prices = np.ones(8) * 1e-12
     machine = Machine("here", tuple(measured(prices) + measured(prices, 2, 1.9) + measured(prices, 4, 1.7)))
     assert machine.slots("cpu") == 2
     assert machine.slots("cuda") is None

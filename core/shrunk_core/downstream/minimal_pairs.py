@@ -28,6 +28,7 @@ from ..language.vocabulary import load_vocabulary, vocabulary_digest
 from ..language.word_starts import word_starts
 from ..model.encoder import Block
 from ..model.heads import MaskedLanguageModel
+from ..model.product import linear
 from ..record.cell_events import CellData, CellFinished, CellScored, CellStarted
 from ..record.events import Event, Left
 from ..record.rundir import RunDir, run_dir
@@ -94,7 +95,7 @@ class PairScorer:
         rows, columns = (torch.from_numpy(part).to(self.device) for part in scored)
         hidden = scored_states(self.model, ids, rows, columns)
         features = self.model.features(hidden)
-        logits = F.linear(features, self.model.decoder_weight, self.model.decoder_bias).float()
+        logits = linear(features, self.model.decoder_weight, self.model.decoder_bias).float()
         targets = torch.from_numpy(ids_BS[sentence, scored[1]]).to(self.device)
         losses = F.cross_entropy(logits, targets, reduction="none")
         return torch.zeros(len(ids_BS), device=losses.device).index_add_(
@@ -158,8 +159,8 @@ def _last_block(block: Block, x_CSH: Tensor, rows_M: Tensor, columns_M: Tensor) 
     here = x_CSH[rows_M, columns_M]
     inside = block.attention_norm(x_CSH) if block.pre else x_CSH
     weight, bias = block.query_key_value.weight, block.query_key_value.bias
-    query = F.linear(inside[rows_M, columns_M], weight[:hidden], bias[:hidden]).view(-1, heads, 1, size)
-    both = F.linear(inside, weight[hidden:], bias[hidden:]).view(*x_CSH.shape[:2], 2, heads, size)
+    query = linear(inside[rows_M, columns_M], weight[:hidden], bias[:hidden]).view(-1, heads, 1, size)
+    both = linear(inside, weight[hidden:], bias[hidden:]).view(*x_CSH.shape[:2], 2, heads, size)
     key, value = both.permute(2, 0, 3, 1, 4).unbind(0)  # each (C, A, S, D)
     if len(rows_M) != len(x_CSH):
         key, value = key[rows_M], value[rows_M]

@@ -14,6 +14,7 @@ from ..record.events import GridSubmitted, RunDequeued
 from ..record.lab_events import RunPrioritised
 from ..record.rundir import REQUESTS, run_dir, write_spec
 from .queue import ORDERS
+from .recovery import heard_elsewhere
 
 if TYPE_CHECKING:
     from .service import Supervisor
@@ -118,7 +119,7 @@ def _enqueue_missing(supervisor: Supervisor, ids: list[str], grid: str) -> list[
             if _after_leaving(supervisor, run_id, "submitted", grid):
                 queued.append(run_id)
             continue
-        if supervisor.heard_elsewhere(run_id):
+        if heard_elsewhere(supervisor, run_id):
             continue  # `recover` queues it when that worker has fallen silent
         supervisor.forgive(run_id)
         supervisor.enqueue(run_id, "submitted", grid=grid)

@@ -34,7 +34,7 @@ from ..record.celldir import PREDICTIONS
 from ..record.eventlog import whole_bytes
 from ..record.journal import SAMPLES, is_sample_file, journal_files
 from ..record.rundir import RunDir, SpecFile, cell_dirs, parent_of, read_spec, run_dir, run_dirs
-from .standing import Watch
+from .watch import Watch
 
 VERSION = 1
 KIND = "shrunk-archive"

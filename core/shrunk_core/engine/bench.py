@@ -7,30 +7,35 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from ..config.spec import POSITION_OFFSET, ModelSpec, TrainSpec
-from ..cost import flops_per_update
+from ..cost import flops_per_update, micro_batch
 from ..errors import RunError
 from .machine import Measurement
-from .plan import micro_batch
 
-SHAPES: tuple[tuple[int, int, int, int, int], ...] = (
-    # hidden size, layers, vocabulary, sequence length, batch
-    (32, 1, 2000, 64, 32),
-    (64, 2, 2000, 128, 32),
-    (64, 2, 19000, 128, 32),
-    (128, 2, 8000, 128, 32),
-    (128, 4, 2000, 128, 16),
-    (256, 2, 8000, 128, 16),
-    (256, 4, 19000, 128, 16),
-    (64, 4, 2000, 32, 64),
+SHAPES: tuple[tuple[int, int, int, int, int, float], ...] = (
+    # hidden size, layers, vocabulary, sequence length, batch, dropout
+    (16, 1, 1000, 32, 32, 0.0),
+    (32, 1, 2000, 64, 32, 0.0),
+    (32, 4, 2000, 128, 16, 0.0),
+    (64, 2, 2000, 128, 32, 0.0),
+    (64, 2, 19000, 128, 32, 0.0),
+    (64, 4, 2000, 32, 64, 0.0),
+    (96, 2, 8000, 64, 32, 0.1),
+    (128, 2, 8000, 128, 32, 0.0),
+    (128, 4, 2000, 128, 16, 0.1),
+    (128, 1, 4000, 256, 16, 0.0),
+    (256, 2, 8000, 128, 16, 0.0),
+    (256, 4, 19000, 128, 16, 0.0),
 )
 """Spread over what tiny grids hold, so that other shapes lie between them."""
 
 
-def shape_of(hidden: int, layers: int, vocabulary: int, length: int, batch: int) -> dict[str, object]:
+def shape_of(
+    hidden: int, layers: int, vocabulary: int, length: int, batch: int, dropout: float = 0.0
+) -> dict[str, object]:
     """The job of one shape for the measuring process."""
     model = ModelSpec(
         embedding_size=hidden,
@@ -40,6 +45,8 @@ def shape_of(hidden: int, layers: int, vocabulary: int, length: int, batch: int)
         num_layers=layers,
         vocab_size=vocabulary,
         max_positions=length + POSITION_OFFSET,
+        dropout=dropout,
+        attention_dropout=dropout,
     )
     return {
         "model": asdict(model),
@@ -58,10 +65,14 @@ def measure(
     threads: int = 1,
     execution: str = "",
     mps: bool = False,
+    base: Mapping[str, str] = os.environ,
 ) -> Iterator[Measurement]:
-    """Measure shapes one after another, each by `packed` processes at once. RunError when a process fails."""
+    """Measure shapes one after another, each by `packed` processes at once. RunError when a process fails.
+
+    mps: what the measurements say of themselves; base: the environment of the processes, which decides it.
+    """
     job = {"precision": precision, "device": device, "seconds": seconds, "threads": threads, "execution": execution}
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    environment = dict(base, OMP_NUM_THREADS=str(threads))
     groups = [shapes] if packed == 1 else [[shape] for shape in shapes]
     for group in groups:
         text = json.dumps(job | {"shapes": group})

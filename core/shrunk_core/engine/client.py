@@ -18,7 +18,7 @@ from ..config.spec import to_plain
 from ..errors import BusyError, ConfigError, RunError
 from .desk import Desk
 from .plan import RunPlan
-from .standing import Watch
+from .watch import Watch
 
 SUPERVISOR = "shrunk_core.engine.supervisor"
 ANSWER_SECONDS = 30.0

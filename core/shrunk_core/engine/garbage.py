@@ -12,8 +12,8 @@ from pathlib import Path
 from ..record.lock import is_locked
 from ..record.rundir import read_spec, run_dirs
 from .desk import Desk
-from .standing import Watch
 from .unarchive import STAGE
+from .watch import Watch
 
 STALE_SECONDS = 3600.0
 """A temporary file that nobody has touched for so long belongs to no living process."""

@@ -1,13 +1,15 @@
 """What was measured on this machine, kept in the lab's `.shrunk/machine.json`, and what it tells of other shapes.
 
-The seconds of an update are a sum of few things: products (executed FLOPs), logits that are exponentiated, activations
-that are passed over, attention weights, parameters that AdamW moves, kernels that are launched. Their prices are fitted to
-the measured shapes (non-negative, relative errors); a shape that was not measured is the same sum.
+The seconds of an update are a sum of few things: products (executed FLOPs, and the operands that they read and write,
+which is what makes small ones slow), logits that are exponentiated, activations that are passed over, attention weights,
+dropout masks that are drawn, parameters that AdamW moves, kernels that are launched. Their prices are fitted to the
+measured shapes (non-negative, relative errors); a shape that was not measured is the same sum.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 from dataclasses import asdict, dataclass
@@ -17,11 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from ..config.spec import ModelSpec, TrainSpec
-from ..cost import flops_per_update, num_params, scored_share
+from ..cost import flops_per_update, micro_batch, num_params, scored_share
 from ..record.rundir import write_atomically
+from .mps import running
 
-VERSION = 1
-FEWEST = 4
+VERSION = 2
+FEWEST = 6
 """Measured shapes that an estimate of another shape needs at least."""
 
 
@@ -50,6 +53,14 @@ class Measurement:
     measured_at: float
 
     @property
+    def model_spec(self) -> ModelSpec:
+        return ModelSpec(**self.model)  # type: ignore[arg-type]
+
+    @property
+    def train_spec(self) -> TrainSpec:
+        return TrainSpec(**self.train)  # type: ignore[arg-type]
+
+    @property
     def price_seconds(self) -> float:
         """What an update costs a run that has its core or device to itself."""
         return self.cpu_seconds if self.device == "cpu" else self.seconds
@@ -67,21 +78,44 @@ class Machine:
         prices = self._prices.get((device, precision))
         return None if prices is None else float(features(model, train) @ prices)
 
-    def slots(self, device: str) -> int | None:
+    def seconds_beside(
+        self, model: ModelSpec, train: TrainSpec, precision: str, device: str, packed: int
+    ) -> float | None:
+        """The same while so many runs share the device: times what sharing cost the shapes that were measured packed.
+
+        None where that was not measured.
+        """
+        alone = self.seconds_per_update(model, train, precision, device)
+        seconds = {_shape(m): m.seconds for m in self.measurements if m.packed == 1 and m.device == device}
+        costs = [
+            m.seconds / seconds[_shape(m)]
+            for m in self.measurements
+            if m.packed == packed and m.device == device and _shape(m) in seconds
+        ]
+        return alone * float(np.mean(costs)) if alone and costs else None
+
+    def slots(self, device: str, mps: bool | None = None) -> int | None:
         """How many runs at once gave the most tokens a second on this device, over the shapes measured packed; None when
         packing was not measured. A CPU's answer is for single-threaded runs on all cores.
+
+        mps: with NVIDIA's service or without; None for the one that processes started now would have.
         """
+        if mps is None:
+            mps = device != "cpu" and running()
+        gains = self.packing(device, mps)
+        return max(gains, key=lambda packed: (gains[packed], -packed)) if len(gains) > 1 else None
+
+    def packing(self, device: str, mps: bool) -> dict[int, float]:
+        """Tokens a second of so many runs at once over those of one, on average over the shapes measured packed."""
         total: dict[int, list[float]] = {}
-        shapes = {_shape(m) for m in self.measurements if m.packed > 1 and m.device == device}
-        for shape in shapes:
-            same = [m for m in self.measurements if _shape(m) == shape and m.device == device]
+        here = [m for m in self.measurements if m.device == device]
+        for shape in {_shape(m) for m in here if m.packed > 1 and m.mps == mps}:
+            same = [m for m in here if _shape(m) == shape]
             alone = [m.tokens_per_second for m in same if m.packed == 1]
-            for m in same:
-                if alone:
+            for m in same if alone else ():
+                if m.packed == 1 or m.mps == mps:
                     total.setdefault(m.packed, []).append(m.tokens_per_second / alone[-1])
-        if not total:
-            return None
-        return max(total, key=lambda packed: (float(np.mean(total[packed])), -packed))
+        return {packed: float(np.mean(gains)) for packed, gains in total.items()}
 
     @cached_property
     def _prices(self) -> dict[tuple[str, str], np.ndarray]:
@@ -92,7 +126,7 @@ class Machine:
             alone = [m for m in self.measurements if (m.device, m.precision) == key and m.packed == 1]
             if len({_shape(m) for m in alone}) < FEWEST:
                 continue
-            rows = np.array([features(ModelSpec(**m.model), TrainSpec(**m.train)) / m.price_seconds for m in alone])  # type: ignore[arg-type]
+            rows = np.array([features(m.model_spec, m.train_spec) / m.price_seconds for m in alone])
             scale = rows.max(axis=0)
             scale[scale == 0] = 1.0
             found[key] = nnls(rows / scale, np.ones(len(alone)))[0] / scale
@@ -100,22 +134,42 @@ class Machine:
 
 
 def features(model: ModelSpec, train: TrainSpec) -> np.ndarray:
-    """What an update is made of: executed FLOPs, logits, activations, attention weights, parameters, kernels."""
+    """What an update is made of: executed FLOPs, operands of products, logits, activations, attention weights, random
+    draws, parameters, kernels.
+    """
     tokens = train.batch_size * train.sequence_length
-    heads = model.fixed_heads or model.num_heads
-    noisy = 2.0 if model.dropout or model.attention_dropout else 1.0
+    scored = scored_share(train) * tokens
+    weights = tokens * train.sequence_length * (model.fixed_heads or model.num_heads) * model.num_layers
+    sublayers = tokens * (model.embedding_size + 2 * model.num_layers * model.hidden_size)
+    parts = math.ceil(train.batch_size / micro_batch(train.micro_batch, train.batch_size, train.sequence_length))
     return np.array(
         [
             flops_per_update(model, train, "executed"),
-            scored_share(train) * tokens * model.vocab_size,
+            sum(m * k + k * n + m * n for m, k, n in linear_products(model, tokens, scored)),
+            scored * model.vocab_size,
             tokens
             * (model.num_layers * (12 * model.hidden_size + 2 * model.intermediate_size) + 4 * model.embedding_size),
-            noisy * tokens * train.sequence_length * heads * model.num_layers,
+            weights,
+            weights * (model.attention_dropout > 0) + sublayers * (model.dropout > 0),
             num_params(model),
-            60 * model.num_layers + 80,
+            parts * (60 * model.num_layers + 50) + 30,
         ],
         dtype=np.float64,
     )
+
+
+def linear_products(model: ModelSpec, tokens: float, scored: float) -> list[tuple[float, int, int]]:
+    """(rows, inner, columns) of the forward product of every linear layer; the two backward ones move the same operands."""
+    h, e = model.hidden_size, model.embedding_size
+    features = e if model.tie == "projected" else h
+    block = [
+        (tokens, h, 3 * h),
+        (tokens, h, h),
+        (tokens, h, model.intermediate_size),
+        (tokens, model.intermediate_size, h),
+    ]
+    reduce = [] if model.tie == "full" else [(tokens, e, h)]
+    return reduce + model.num_layers * block + [(scored, h, features), (scored, features, model.vocab_size)]
 
 
 def machine_file(lab: Path) -> Path:

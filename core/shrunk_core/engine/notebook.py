@@ -14,7 +14,7 @@ from ..record.journal import open_journal
 from ..record.lab_events import RunArchived, RunDeleted, RunNoted, RunTagged
 from ..record.lock import FileLock
 from ..record.rundir import read_spec, run_dir
-from .standing import Watch
+from .watch import Watch
 
 _TAG = re.compile(r"[^\s,]{1,64}")
 

@@ -10,17 +10,15 @@ from typing import Any
 
 from ..config.grid import GridPoint, GridSpec
 from ..config.spec import CorpusSpec, RunSpec
-from ..cost import COUNTINGS, DEFAULT_COUNTING, costs, disk_bytes, memory_bytes, scored_share
+from ..cost import COUNTINGS, DEFAULT_COUNTING, costs, disk_bytes, memory_bytes, micro_batch, scored_share
 from ..errors import PlanError
 from ..language.corpus import corpus_fingerprint, digest_cache
 from ..language.tokenizer import tokenizer_fingerprint
 from .estimate import estimated_seconds, seconds_per_update
 from .hardware import resolve_precision
 from .machine import Machine, read_machine
-from .standing import Standing, read_standings
-
-MICRO_BATCH_TOKENS = 8192
-"""Tokens computed at once when nobody says: more gains no speed on a CPU and costs memory."""
+from .standing import Standing
+from .watch import read_standings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +84,6 @@ class RunPlan:
                 f"{self.grid.path}: {len(problems)} of {len(self.runs)} runs are impossible:\n{listed}\n"
                 "Change the axes, or leave them out with [grid] exclude."
             )
-
-
-def micro_batch(asked: int, batch_size: int, sequence_length: int) -> int:
-    """Sequences computed at once."""
-    return min(batch_size, asked or max(1, MICRO_BATCH_TOKENS // sequence_length))
 
 
 def make_plan(lab: Path, grid: GridSpec) -> RunPlan:

@@ -18,6 +18,7 @@ from ..cost import COUNTINGS, DEFAULT_COUNTING, costs
 from ..errors import ShrunkError
 from ..language.corpus import corpus_fingerprint, digest_cache
 from .hardware import resolve_precision
+from .machine import Machine
 from .plan import PlannedRun, run_spec
 
 MOST_RUNS = 5_000
@@ -52,11 +53,16 @@ class Preview:
         return sum(bool(run.problem) for run in self.runs)
 
 
-def preview(document: GridDocument, statuses: Mapping[str, str], fingerprints: Mapping[CorpusSpec, str]) -> Preview:
+def preview(
+    document: GridDocument,
+    statuses: Mapping[str, str],
+    fingerprints: Mapping[CorpusSpec, str],
+    machine: Machine | None = None,
+) -> Preview:
     """Work a document out: arithmetic alone, nothing is read.
 
     statuses: run_id -> status of the lab's runs. fingerprints: of the languages that are known (see `fingerprint`); runs of
-    others have no `run_id` and their languages are in `Preview.unknown`.
+    others have no `run_id` and their languages are in `Preview.unknown`. machine: what `shrunk bench` measured here.
     """
     try:
         grid = document.grid()
@@ -74,7 +80,7 @@ def preview(document: GridDocument, statuses: Mapping[str, str], fingerprints: M
         if asked not in precisions:
             precisions[asked] = resolve_precision(*asked)
         settled = replace(point, train=replace(point.train, precision=precisions[asked]))
-        run = _planned(settled, fingerprints.get(point.corpus, ""), statuses)
+        run = _planned(settled, fingerprints.get(point.corpus, ""), statuses, machine)
         if run.run_id and run.run_id in runs:
             repeated += 1
             continue
@@ -99,13 +105,13 @@ def _combinations(document: GridDocument) -> int:
     return product
 
 
-def _planned(point: GridPoint, fingerprint: str, statuses: Mapping[str, str]) -> PlannedRun:
+def _planned(point: GridPoint, fingerprint: str, statuses: Mapping[str, str], machine: Machine | None) -> PlannedRun:
     if point.problem:
         zero = dict.fromkeys(("num_params", "embedding_params", *(f"flops_{c}" for c in COUNTINGS)), 0)
         return PlannedRun(
             run_id="", name=point.name, spec=None, point=point, costs=zero, status="", problem=point.problem
         )
-    spec = run_spec(point, fingerprint) if fingerprint else None
+    spec = run_spec(point, fingerprint, machine) if fingerprint else None
     run_id = spec.run_id if spec else ""
     return PlannedRun(
         run_id=run_id,
@@ -115,4 +121,5 @@ def _planned(point: GridPoint, fingerprint: str, statuses: Mapping[str, str]) ->
         costs=costs(point.model, point.train),
         status=statuses.get(run_id, ""),
         problem="",
+        machine=machine,
     )

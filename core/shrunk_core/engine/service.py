@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import time
@@ -35,7 +36,6 @@ from ..record.rundir import (
     this_process,
     write_atomically,
 )
-from ..record.status import WORKER_DIED
 from .actions import heed
 from .builds import outcome, request_of, start_build
 from .desk import Desk
@@ -45,19 +45,20 @@ from .estimate import estimated_seconds
 from .gate import gate_of
 from .hardware import cores, worker_devices
 from .launcher import LOST, Child, Launcher
+from .machine import read_machine
 from .packing import device_for, grow_or_shrink
 from .patience import PatientJournal, is_full
 from .prepare import is_built
 from .queue import Place, Queue
+from .recovery import recover
 from .slots import Experience
-from .standing import Watch
+from .watch import Watch
 
 TICK_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
+LEAVING_SECONDS = 10.0
+"""Workers that are sent home have so long for their checkpoints."""
 FULL_DISK_SECONDS = 1.0
-FOREIGN_SILENCE_SECONDS = 120.0
-"""A worker of another host counts as lost when its log has been silent for so long."""
-
 WORKER = "shrunk_core.engine.worker"
 
 
@@ -71,6 +72,17 @@ class Job:
     request: Path | None = None
     launched_at: float = 0.0
     device: str = ""
+
+    def ended(self) -> bool:
+        return self.child.poll() is not None if self.child else self.process is None or not self.process.alive()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its process, unless that has ended."""
+        if self.child is not None:
+            self.child.signal(number)
+        elif self.process is not None and self.process.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
 
 class Supervisor:
@@ -98,34 +110,6 @@ class Supervisor:
         """Slots when nobody says: one a GPU to begin with, else as many as the cores take."""
         return len(self.devices) or max(1, cores() // self.settings.threads)
 
-    def recover(self) -> None:
-        """Take up what an earlier supervisor left: queued runs, workers that still live, runs whose worker has died.
-
-        Does nothing to what is known already, so it is called again with every heartbeat: a worker that was starting
-        when its supervisor was killed shows up, or is found dead, a while later.
-        """
-        self.duties.heard(self, self.watch.look())
-        held = set(self.queue.places) | {job.run_id for job in self.slots.values() if job}
-        left = [item for item in self.watch.standings.items() if item[0] not in held]
-        for run_id, standing in sorted(left, key=lambda item: item[1].queue.logged_at):
-            status = self.watch.status(run_id)
-            worker = standing.log.worker
-            if status.status == "queued":
-                self.queue.add(self.place(run_id))
-            elif status.status == "running" and worker is not None and worker.foreign():
-                if not self.heard_elsewhere(run_id):
-                    self.enqueue(run_id, "worker-lost")
-            elif status.status == "running" and worker is not None and worker.alive():
-                self._adopt(Job(run_id=run_id, child=None, process=worker, device=standing.device_uuid))
-            elif status.status == "stopped" and status.reason.startswith(WORKER_DIED):
-                self.enqueue(run_id, "worker-died")
-
-    def heard_elsewhere(self, run_id: str) -> bool:
-        """True while a worker of another host, from before a take-over, still writes the run's log."""
-        standing = self.watch.standing(run_id)
-        foreign = standing.log.state == "running" and standing.log.worker is not None and standing.log.worker.foreign()
-        return foreign and time.time() - standing.heard_at <= FOREIGN_SILENCE_SECONDS
-
     def spec_of(self, job_id: str) -> SpecFile:
         """The spec of a run, or of the run that a cell belongs to."""
         run_id = parent_of(job_id)
@@ -133,15 +117,21 @@ class Supervisor:
             self._specs[run_id] = read_spec(run_dir(self.lab, run_id))
         return self._specs[run_id]
 
-    def _adopt(self, job: Job) -> None:
+    def adopt(self, run_id: str, worker: Process) -> None:
+        """Take over a live worker that an earlier supervisor started. What it has logged before it was launched is not
+        its word."""
+        standing = self.watch.standing(run_id)
+        launched_at = standing.queue.logged_at if standing.queue.state == "launched" else 0.0
         free = next((s for s, j in self.slots.items() if j is None), None) or f"adopted:{len(self.slots)}"
-        self.slots[free] = job
+        self.slots[free] = Job(
+            run_id=run_id, child=None, process=worker, launched_at=launched_at, device=standing.device_uuid
+        )
 
     def serve(self) -> None:
         """Work until a signal, or until nothing was queued or running for the lab's `idle_seconds`."""
         me = this_process()
         self.journal.append(SupervisorStarted(host=me.host, pid=me.pid, slots=len(self.slots)))
-        self.recover()
+        recover(self)
         reason = "signal"
         while not self.leaving:
             self.turn_or_wait()
@@ -150,7 +140,7 @@ class Supervisor:
             elif time.monotonic() - self._busy_at > self.settings.idle_seconds:
                 reason = "idle"
                 break
-            time.sleep(TICK_SECONDS)
+            self.launcher.wait(TICK_SECONDS)
         if reason == "signal":
             self._send_home()
         self.launcher.close()
@@ -183,7 +173,7 @@ class Supervisor:
         self._reap()
         self._fill()
         if time.monotonic() - self._beat_at > HEARTBEAT_SECONDS:
-            self.recover()
+            recover(self)
             self.beat()
             self.duties.beat(self)
 
@@ -212,7 +202,7 @@ class Supervisor:
             order=grid.order if grid else self.settings.order,
             seed=spec.spec.seed,
             number=grid.run_ids.index(run_id) if grid and run_id in grid.run_ids else 0,
-            seconds=round(estimated_seconds(spec.spec.model, spec.spec.train), 1),
+            seconds=round(estimated_seconds(spec.spec.model, spec.spec.train, read_machine(self.lab)), 1),
         )
 
     def enqueue(self, run_id: str, reason: str, *, grid: str = "", seconds: float = 0.0) -> None:
@@ -305,20 +295,20 @@ class Supervisor:
         return gate.open
 
     def _launch(self, slot: str, run_id: str, device: str = "") -> None:
-        run = run_dir(self.lab, run_id)
+        run, now = run_dir(self.lab, run_id), time.time()  # a fast worker speaks before we hear that it was started
         child = self.launcher.start(
             WORKER, [str(run.path)], threads=self.settings.threads, device=device, log=run.worker_log
         )
-        self.slots[slot] = Job(run_id=run_id, child=child, launched_at=time.time(), device=device)
-        started_at = child.process.started_at
+        self.slots[slot] = Job(run_id=run_id, child=child, launched_at=now, device=device)
         self.journal.append(
             RunLaunched(
                 run_id=run_id,
                 pid=child.pid,
                 slot=slot,
                 host=child.process.host,
-                process_started_at=started_at,
+                process_started_at=child.process.started_at,
                 device=device or "cpu",
+                logged_at=now,
             )
         )
 
@@ -352,9 +342,16 @@ class Supervisor:
 
     def _send_home(self) -> None:
         """Ask all workers to leave with a checkpoint, wait up to 10 s, and keep their runs queued for the next start."""
-        for job in self.slots.values():
-            if job and job.child:
-                job.child.signal(signal.SIGTERM)
-        until = time.monotonic() + 10.0
-        while time.monotonic() < until and any(j and j.child and j.child.poll() is None for j in self.slots.values()):
+        jobs = self.jobs()
+        for job in jobs:
+            job.signal(signal.SIGTERM)
+        until = time.monotonic() + LEAVING_SECONDS
+        while time.monotonic() < until and any(not job.ended() for job in jobs):
             time.sleep(TICK_SECONDS)
+        if self.desk.epoch() != self.epoch:
+            return  # the queue is another supervisor's now
+        self.watch.look()
+        for job in jobs:
+            word = self.watch.standing(job.run_id).log
+            if job.run_id and word.state == "left" and word.reason == "signal" and word.logged_at >= job.launched_at:
+                self.enqueue(job.run_id, "interrupted")

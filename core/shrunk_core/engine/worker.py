@@ -13,15 +13,17 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
+import torch._dynamo  # noqa: F401  the first optimiser of a process imports it, for a second: the spare has done it before it forks
 
 from .. import __version__
 from ..config.spec import RunSpec
-from ..cost import num_params
+from ..cost import micro_batch, num_params
 from ..downstream.cell import CellRuntime, cell_events
 from ..errors import DataError, RunError, ShrunkError
 from ..language.corpus import open_tokens, unigram_counts
@@ -38,8 +40,10 @@ from ..record.rundir import RunDir, epoch_of, is_cell, lab_of, read_spec, run_di
 from ..train.arithmetic import set_up
 from ..train.pretrain import Barrier, Language, NonFinite, Trainer
 from ..train.runtime import Requests, Runtime, choose_execution, device_name, pick_device
+from .estimate import estimated_seconds
+from .execution import in_a_process, settle
+from .machine import read_machine
 from .patience import is_full
-from .plan import micro_batch
 from .retries import BUSY_EXIT, DISK_EXIT
 
 
@@ -122,15 +126,17 @@ def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Atte
             update=0,
             message=f"begun on {first.device_name}, goes on on {device_name(device)}: the last bits may differ",
         )
-    set_up(spec.train.precision, device)
+    at_once = micro_batch(spec.train.micro_batch, spec.train.batch_size, spec.train.sequence_length)
     runtime = Runtime(
         device=device,
         execution=(first.execution if first else "") or choose_execution(spec.train.precision, device),
         threads=threads,
-        micro_batch=first.micro_batch
-        if first
-        else micro_batch(spec.train.micro_batch, spec.train.batch_size, spec.train.sequence_length),
+        micro_batch=first.micro_batch if first else at_once,
     )
+    told = ""
+    if not first:
+        runtime, told = settled(lab, spec, runtime, requests)
+    set_up(spec.train.precision, device)
     trainer = Trainer(spec, read_language(spec, lab), run, runtime, requests, attempt)
     birth = birth_of(attempt, runtime)
     restored = trainer.restore()
@@ -145,7 +151,30 @@ def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Atte
             unigram_loss=trainer.unigram_loss(),
             train_tokens=trainer.language.train.num_tokens,
         )
+        if told:
+            yield Noted(attempt=attempt, update=0, message=told)
     yield from trainer.events()
+
+
+def settled(lab: Path, spec: RunSpec, runtime: Runtime, requests: Requests) -> tuple[Runtime, str]:
+    """The runtime of a new run with the execution that is fastest for it here, and what to tell of that."""
+    measure = in_a_process(
+        spec,
+        device=runtime.device.type,
+        threads=runtime.threads,
+        micro_batch=runtime.micro_batch,
+        leave=lambda: bool(requests.reason()),
+    )
+    execution, told = settle(
+        lab,
+        spec,
+        usual=runtime.execution,
+        device_name=device_name(runtime.device),
+        torch_version=torch.__version__,
+        expected_seconds=estimated_seconds(spec.model, spec.train, read_machine(lab)),
+        measure=measure,
+    )
+    return replace(runtime, execution=execution), told
 
 
 def work_on_cell(cell: RunDir, requests: Requests, attempt: int) -> Iterator[Event]:

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .noise import Noise
+from .noise import Noise, scale
+from .product import bmm
 
 
 def attend(
@@ -26,7 +27,8 @@ def attend(
     size = width // 3 // heads
     if qkv_BSX.device.type == "cpu":
         keep = noise.keep((batch * heads, length, length), dropout, qkv_BSX.dtype) if dropout else None
-        return _Attention.apply(qkv_BSX, heads, blocked_B1SS, causal, keep)  # type: ignore[return-value]
+        factor = scale(dropout) if dropout else 1.0
+        return _Attention.apply(qkv_BSX, heads, blocked_B1SS, causal, keep, factor)  # type: ignore[return-value]
     query, key, value = qkv_BSX.view(batch, length, 3, heads, size).permute(2, 0, 3, 1, 4).unbind(0)
     allowed = None if blocked_B1SS is None else ~blocked_B1SS
     if allowed is not None and causal:
@@ -38,18 +40,27 @@ def attend(
 
 
 class _Attention(torch.autograd.Function):
-    """The products of all heads of a batch as one batched product each; N = B * A."""
+    """The products of all heads of a batch as one batched product each; N = B * A. factor: of what dropout keeps."""
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
     def forward(
-        ctx: Any, qkv_BSX: Tensor, heads: int, blocked_B1SS: Tensor | None, causal: bool, keep_NSS: Tensor | None
+        ctx: Any,
+        qkv_BSX: Tensor,
+        heads: int,
+        blocked_B1SS: Tensor | None,
+        causal: bool,
+        keep_NSS: Tensor | None,
+        factor: float,
     ) -> Tensor:
         batch, length, width = qkv_BSX.shape
         size = width // 3 // heads
-        split = qkv_BSX.view(batch, length, 3, heads, size).permute(2, 0, 3, 1, 4).reshape(3, -1, length, size)
+        by_head = qkv_BSX.view(batch, length, 3, heads, size).permute(2, 0, 3, 1, 4)
+        split = by_head.clone(memory_format=torch.contiguous_format).view(3, -1, length, size)
         query, key, value = split.unbind(0)
-        scores = torch.bmm(query, key.transpose(1, 2)).mul_(size**-0.5)
+        query.mul_(size**-0.5)  # here and at the values a factor costs a fraction of what it does at S x S weights
+        value.mul_(factor)
+        scores = bmm(query, key.transpose(1, 2))
         if blocked_B1SS is not None:
             scores.view(batch, heads, length, length).masked_fill_(blocked_B1SS, -torch.inf)
         if causal:
@@ -57,8 +68,8 @@ class _Attention(torch.autograd.Function):
             scores.masked_fill_(ahead, -torch.inf)
         probabilities = torch.softmax(scores, -1)
         dropped = probabilities if keep_NSS is None else torch.mul(probabilities, keep_NSS, out=scores)
-        mixed = torch.bmm(dropped, value)
-        ctx.heads = heads
+        mixed = bmm(dropped, value)
+        ctx.heads, ctx.factor = heads, factor
         ctx.save_for_backward(split, probabilities, dropped, keep_NSS)
         return mixed.view(batch, heads, length, size).transpose(1, 2).reshape(batch, length, heads * size)
 
@@ -70,14 +81,14 @@ class _Attention(torch.autograd.Function):
         batch, heads = many // ctx.heads, ctx.heads
         grad_NSD = grads[0].view(batch, length, heads, size).transpose(1, 2).reshape(many, length, size)
         result = torch.empty_like(split)
-        torch.bmm(dropped.transpose(1, 2), grad_NSD, out=result[2])
-        grad_NSS = torch.bmm(grad_NSD, value.transpose(1, 2))
+        bmm(dropped.transpose(1, 2), grad_NSD, result[2]).mul_(ctx.factor)
+        grad_NSS = bmm(grad_NSD, value.transpose(1, 2))
         if keep_NSS is not None:
             grad_NSS *= keep_NSS
-        grad_NSS = torch.ops.aten._softmax_backward_data(grad_NSS, probabilities, -1, grad_NSS.dtype).mul_(size**-0.5)
-        torch.bmm(grad_NSS, key, out=result[0])
-        torch.bmm(grad_NSS.transpose(1, 2), query, out=result[1])
+        grad_NSS = torch.ops.aten._softmax_backward_data(grad_NSS, probabilities, -1, grad_NSS.dtype)
+        bmm(grad_NSS, key, result[0]).mul_(size**-0.5)
+        bmm(grad_NSS.transpose(1, 2), query, result[1])
         whole = (
             result.view(3, batch, heads, length, size).permute(1, 3, 0, 2, 4).reshape(batch, length, 3 * heads * size)
         )
-        return whole, None, None, None, None
+        return whole, None, None, None, None, None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..config.spec import POSITION_OFFSET, ModelSpec
 from .attention import attend
 from .noise import Noise
+from .product import Linear
 
 PAD_ID = 1
 
@@ -55,11 +56,11 @@ class Block(nn.Module):
         self.heads = spec.fixed_heads or spec.num_heads
         self.causal, self.dropout, self.attention_dropout = spec.causal, spec.dropout, spec.attention_dropout
         self.attention_norm = nn.LayerNorm(hidden, eps=spec.layer_norm_eps)
-        self.query_key_value = nn.Linear(hidden, 3 * hidden)
-        self.attention_out = nn.Linear(hidden, hidden)
+        self.query_key_value = Linear(hidden, 3 * hidden)
+        self.attention_out = Linear(hidden, hidden)
         self.feed_forward_norm = nn.LayerNorm(hidden, eps=spec.layer_norm_eps)
-        self.feed_forward_in = nn.Linear(hidden, spec.intermediate_size)
-        self.feed_forward_out = nn.Linear(spec.intermediate_size, hidden)
+        self.feed_forward_in = Linear(hidden, spec.intermediate_size)
+        self.feed_forward_out = Linear(spec.intermediate_size, hidden)
 
     def forward(self, x_BSH: Tensor, blocked_B11S: Tensor | None) -> Tensor:
         if self.pre:
@@ -93,7 +94,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.noise = Noise()
         self.embeddings = Embeddings(spec, self.noise)
-        self.reduce = None if spec.tie == "full" else nn.Linear(spec.embedding_size, spec.hidden_size)
+        self.reduce = None if spec.tie == "full" else Linear(spec.embedding_size, spec.hidden_size)
         self.reduce_norm = nn.LayerNorm(spec.hidden_size, eps=spec.layer_norm_eps) if spec.tie == "none" else None
         self.blocks = nn.ModuleList(Block(spec, self.noise) for _ in range(spec.num_layers))
         self.final_norm = nn.LayerNorm(spec.hidden_size, eps=spec.layer_norm_eps) if spec.norm == "pre" else None

@@ -6,6 +6,7 @@ of the scored tokens alone (M of B * S, about 15 %), and the loss works through 
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -14,9 +15,13 @@ from torch import Tensor, nn
 
 from ..config.spec import ModelSpec
 from .encoder import Encoder
+from .product import Linear, linear, mm, widened
 
-CHUNK = 128
-"""Rows of logits that exist at once on a CPU: 128 x 19,000 in fp32 are 10 MB, 128 x 2,000 are 1 MB (a share of L3)."""
+CHUNK_BYTES = 20 << 20
+"""Logits that exist at once on a CPU: what several runs side by side have of the last cache; 275 rows of 19,000 in fp32."""
+
+LEAST_ROWS = 64
+"""Fewer rows make products slow, whatever the cache."""
 
 DEVICE_CHUNK = 8192
 """The same on a GPU: 8192 x 19,000 in bf16 are 311 MB."""
@@ -30,7 +35,7 @@ class MaskedLanguageModel(nn.Module):
         self.spec = spec
         self.encoder = Encoder(spec)
         features = spec.embedding_size if spec.tie == "projected" else spec.hidden_size
-        self.head = nn.Linear(spec.hidden_size, features)
+        self.head = Linear(spec.hidden_size, features)
         self.head_norm = nn.LayerNorm(features, eps=spec.layer_norm_eps)
         self.decoder = nn.Parameter(torch.empty(spec.vocab_size, features)) if spec.tie == "none" else None
         self.decoder_bias = nn.Parameter(torch.zeros(spec.vocab_size))
@@ -46,7 +51,7 @@ class MaskedLanguageModel(nn.Module):
 
     def forward(self, ids_BS: Tensor, real_BS: Tensor | None = None) -> Tensor:
         """Logits at every position, (B, S, V): for export, tests and single sentences, not for training."""
-        return F.linear(self.features(self.encoder(ids_BS, real_BS)), self.decoder_weight, self.decoder_bias)
+        return linear(self.features(self.encoder(ids_BS, real_BS)), self.decoder_weight, self.decoder_bias)
 
     def loss_sum(
         self,
@@ -71,15 +76,14 @@ class MaskedLanguageModel(nn.Module):
         with torch.no_grad():
             hidden = self.encoder(ids_BS, real_BS).flatten(0, 1).index_select(0, scored_M)
             features = self.features(hidden).float()
-            rows = CHUNK if features.device.type == "cpu" else DEVICE_CHUNK
             return torch.cat(
                 [
                     F.cross_entropy(
-                        F.linear(features[i : i + rows], self.decoder_weight, self.decoder_bias),
-                        targets_M[i : i + rows],
+                        F.linear(features[part], self.decoder_weight, self.decoder_bias),
+                        targets_M[part],
                         reduction="none",
                     )
-                    for i in range(0, len(targets_M), rows)
+                    for part in chunks(features, len(self.decoder_bias))
                 ]
                 or [hidden.new_zeros(0)]
             )
@@ -88,8 +92,8 @@ class MaskedLanguageModel(nn.Module):
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Linear layer and softmax cross-entropy in one: gradients are made in the forward pass, a chunk of logits at a time.
 
-    The logits of a chunk become probabilities and then their own gradient p - 1[target] while they are in cache. The sum
-    is that of `F.cross_entropy(F.linear(x, weight, bias), targets, reduction="sum")` up to the order of addition.
+    The logits of a chunk become probabilities and then their own gradient p - 1[target], in one buffer that stays in cache.
+    The sum is that of `F.cross_entropy(F.linear(x, weight, bias), targets, reduction="sum")` up to the order of addition.
     `operands` is the type that the three products multiply in; sums over chunks are fp32.
     """
 
@@ -109,36 +113,44 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         features, matrix, bias = features_MD.to(operands), weight_VD.to(operands), bias_V.to(operands)
         grad_features = torch.empty_like(features)
         grad_weight, grad_bias = torch.zeros_like(weight_VD), torch.zeros_like(bias_V)
-        rows = CHUNK if features.device.type == "cpu" else DEVICE_CHUNK
-        for start in range(0, len(features), rows):
-            x = features[start : start + rows]
-            target = targets_M[start : start + rows, None]
-            logits = _logits(x, matrix, bias)
-            gradient = torch.softmax(logits, dim=1)
-            losses = _losses(logits, gradient, target)
+        for part in chunks(features, len(bias)):
+            x, target = features[part], targets_M[part, None]
+            gradient, losses = _probabilities(x, matrix, bias, target)
             gradient.view(-1)[_positions(target, len(bias))] -= 1.0
             if weights_M is not None:
-                weight = weights_M[start : start + rows, None]
+                weight = weights_M[part, None]
                 losses = losses * weight
                 gradient *= weight.to(operands)
             total += losses.sum()
-            torch.mm(gradient, matrix, out=grad_features[start : start + rows])
+            mm(gradient, matrix, grad_features[part])
             if operands == grad_weight.dtype:
                 grad_weight.addmm_(gradient.t(), x)
             else:
-                grad_weight += torch.mm(gradient.t(), x)
+                grad_weight += mm(gradient.t(), x)
             grad_bias += gradient.sum(dim=0)
         ctx.save_for_backward(grad_features.to(features_MD.dtype), grad_weight, grad_bias)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = [gradient * grads[0] for gradient in ctx.saved_tensors]
+        scaled = [gradient.mul_(grads[0]) for gradient in ctx.saved_tensors]  # they are nobody else's
         return (*scaled, None, None, None)
+
+
+def chunks(features_MD: Tensor, columns: int) -> list[slice]:
+    """Even parts of M rows, each with at most so many logits that they stay in cache (on a GPU, in bounds)."""
+    most = DEVICE_CHUNK
+    if features_MD.device.type == "cpu":
+        most = max(LEAST_ROWS, CHUNK_BYTES // (columns * features_MD.element_size()))
+    count = -(-len(features_MD) // most)
+    bounds = [len(features_MD) * i // max(1, count) for i in range(count + 1)]
+    return [slice(start, end) for start, end in itertools.pairwise(bounds)]
 
 
 def _logits(x_MD: Tensor, weight_VD: Tensor, bias_V: Tensor) -> Tensor:
     """x @ weight.T + bias, (M, V). oneDNN adds the bias while it writes; `addmm` first copies it into every row."""
+    if widened(x_MD):
+        return torch.addmm(bias_V.float(), x_MD.float(), weight_VD.float().t()).to(x_MD.dtype)
     if x_MD.device.type == "cpu" and torch.backends.mkldnn.is_available():
         return torch.ops.mkldnn._linear_pointwise(x_MD, weight_VD, bias_V, "none", [], "")
     return torch.addmm(bias_V, x_MD, weight_VD.t())
@@ -149,12 +161,25 @@ def _positions(target_M1: Tensor, columns: int) -> Tensor:
     return torch.arange(len(target_M1), device=target_M1.device) * columns + target_M1[:, 0]
 
 
-def _losses(logits_MV: Tensor, probabilities_MV: Tensor, target_M1: Tensor) -> Tensor:
-    """-log p[target] of each row, (M, 1). Where p is too small for its type (a loss above 87 nats) the logits tell it."""
-    if logits_MV.device.type == "cpu":
-        chosen = probabilities_MV.gather(1, target_M1).float()
-        if bool((chosen > torch.finfo(torch.float32).tiny).all()):
-            return -chosen.log()
+def _probabilities(x_MD: Tensor, weight_VD: Tensor, bias_V: Tensor, target_M1: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax of the logits, (M, V), and -log p[target] of each row, (M, 1).
+
+    On a CPU the loss is read off the probability; where that is too small for its type (a loss above 87 nats) the logits,
+    which are gone by then, are made again. A GPU cannot look without being waited for.
+    """
+    logits = _logits(x_MD, weight_VD, bias_V)
+    if logits.device.type != "cpu":
+        losses = _log_loss(logits, target_M1)
+        return torch.softmax(logits, 1), losses
+    probabilities = torch.softmax(logits, 1, out=logits)
+    chosen = probabilities.gather(1, target_M1).float()
+    if bool((chosen > torch.finfo(torch.float32).tiny).all()):
+        return probabilities, -chosen.log()
+    return probabilities, _log_loss(_logits(x_MD, weight_VD, bias_V), target_M1)
+
+
+def _log_loss(logits_MV: Tensor, target_M1: Tensor) -> Tensor:
+    """log sum exp(logits) - logits[target] of each row, (M, 1)."""
     logits = logits_MV.float()
     return logits.logsumexp(dim=1, keepdim=True) - logits.gather(1, target_M1)
 

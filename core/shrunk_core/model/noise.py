@@ -32,16 +32,19 @@ class Noise:
             torch.cuda.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
 
     def keep(self, shape: tuple[int, ...], share: float, dtype: torch.dtype) -> Tensor:
-        """A mask of `shape`: 0 with probability `share`, else 1 / (1 - share)."""
+        """A mask of `shape`: 0 with probability `share`, else 1. What is kept is to be scaled by `scale(share)`."""
         count = math.prod(shape)
         words = self._generator.integers(0, 1 << 64, size=-(-count // 4), dtype=np.uint64)
         bits = torch.from_numpy(words.view(np.int16))[:count].view(shape)
-        dropped = round(share * LEVELS)
-        mask = torch.empty(shape, dtype=dtype)
-        return torch.ge(bits, dropped - LEVELS // 2, out=mask).mul_(LEVELS / (LEVELS - dropped))
+        return torch.ge(bits, round(share * LEVELS) - LEVELS // 2, out=torch.empty(shape, dtype=dtype))
 
     def drop(self, x: Tensor, share: float) -> Tensor:
         """Dropout of x: on a CPU by a mask of ours."""
         if x.device.type != "cpu":
             return F.dropout(x, share)
-        return x * self.keep(tuple(x.shape), share, x.dtype)
+        return x * self.keep(tuple(x.shape), share, x.dtype).mul_(scale(share))
+
+
+def scale(share: float) -> float:
+    """The factor of what a mask of this share keeps."""
+    return LEVELS / (LEVELS - round(share * LEVELS))

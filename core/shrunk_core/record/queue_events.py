@@ -49,7 +49,8 @@ class GridSubmitted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunQueued(Event):
-    """A run waits for a slot. `reason`: `submitted`, `resumed`, `retry`, `worker-died`, `out-of-memory`, `disk`."""
+    """A run waits for a slot. `reason`: `submitted`, `resumed`, `retry`, `worker-died`, `worker-lost` (with
+    its host), `interrupted` (by the supervisor's end), `out-of-memory`, `disk`."""
 
     kind: ClassVar[str] = "run-queued"
     run_id: str

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from .cell_events import CellFinished
 from .event_base import Attempt
 from .events import Event, Failed, Finished, Left, RunDequeued, RunLaunched, RunQueued, RunReaped
+from .lab_events import RunDeleted
 from .rundir import Process
 
 STATUSES = ("queued", "running", "paused", "finished", "failed", "stopped", "cancelled")
 
 LAUNCH_GRACE = 120.0
-"""Seconds that a launched worker may take to its first event (importing torch, busy disk) before it counts as dead."""
+"""Seconds that a launched worker of which nobody knows whether it lives may take to its first event."""
+
+FOREIGN_SILENCE = 600.0
+"""A worker of another host counts as gone when its log has been silent for so many seconds."""
 
 WORKER_DIED = "worker died"
 
@@ -79,8 +83,11 @@ def fold_log(word: LogWord, event: Event) -> LogWord:
     return word
 
 
-def fold_queue(word: QueueWord, event: RunQueued | RunLaunched | RunReaped | RunDequeued) -> QueueWord:
-    """The journals' word on a run after one more event about it, in any order: the latest by its clock stands."""
+def fold_queue(word: QueueWord, event: RunQueued | RunLaunched | RunReaped | RunDequeued | RunDeleted) -> QueueWord:
+    """The journals' word on a run after one more event about it, in any order: the latest by its clock stands.
+
+    What was said of a run before somebody deleted it says nothing of one that is born again under its id.
+    """
     if event.logged_at < word.logged_at:
         return word
     match event:
@@ -96,6 +103,8 @@ def fold_queue(word: QueueWord, event: RunQueued | RunLaunched | RunReaped | Run
             return QueueWord(state="reaped", reason=code, logged_at=event.logged_at)
         case RunDequeued():
             return QueueWord(state="dequeued", status=event.status, reason=event.message, logged_at=event.logged_at)
+        case RunDeleted():
+            return QueueWord(logged_at=event.logged_at)
 
 
 def derive_status(
@@ -106,13 +115,12 @@ def derive_status(
     1. The log says finished: `finished`, whatever the queue says later.
     2. The log says running and its worker lives: `running`.
     3. The journals speak later than the log: queued -> `queued`; launched -> `running` while that process lives and has
-       not written yet, but for `LAUNCH_GRACE` seconds at most, then `stopped`; dequeued -> the status it names. Reaped
-       says only that the process is gone, so the log decides.
+       not written yet (for `LAUNCH_GRACE` seconds when nobody can tell), then `stopped`; dequeued -> the status it names.
+       Reaped says only that the process is gone, so the log decides.
     4. The log decides: left on pause -> `paused`, on cancel -> `cancelled`, for another reason -> `stopped`, failed ->
        `failed`, running without a living worker -> `stopped` ("worker died"), no event yet -> `stopped` ("not started").
 
-    worker_alive: `log.worker.alive()`, or False without a worker. launched_alive: the same of `queue.worker`, None when
-    the journal does not name it. now: seconds since 1970 UTC.
+    worker_alive: as `worker_alive` says. launched_alive: as `alive_or_none` says. now: seconds since 1970 UTC.
     """
     if log.state == "finished":
         return RunStatus(status="finished")
@@ -122,7 +130,7 @@ def derive_status(
         match queue.state:
             case "queued":
                 return RunStatus(status="queued", reason=queue.reason)
-            case "launched" if launched_alive is not False and now - queue.logged_at < LAUNCH_GRACE:
+            case "launched" if launched_alive or (launched_alive is None and now - queue.logged_at < LAUNCH_GRACE):
                 return RunStatus(status="running", reason="starting")
             case "launched":
                 return RunStatus(status="stopped", reason=f"{WORKER_DIED} before its first event")
@@ -135,12 +143,26 @@ def derive_status(
         case "failed":
             return RunStatus(status="failed", reason=log.reason)
         case "running":
+            if log.worker is not None and log.worker.foreign():
+                return RunStatus(status="stopped", reason=f"nothing is heard from its worker on {log.worker.host}")
             return RunStatus(status="stopped", reason=WORKER_DIED)
     if queue.state == "reaped":
         return RunStatus(status="stopped", reason=f"{WORKER_DIED} before its first event ({queue.reason or 'adopted'})")
     return RunStatus(status="stopped", reason="not started")
 
 
+def worker_alive(log: LogWord, heard_at: float, now: float) -> bool:
+    """Whether the worker that a run's log names works on it. Of another host's worker only its log can tell.
+
+    heard_at: when the log was written last; now: both seconds since 1970 UTC.
+    """
+    if log.state != "running" or log.worker is None:
+        return False
+    return now - heard_at < FOREIGN_SILENCE if log.worker.foreign() else log.worker.alive()
+
+
 def alive_or_none(queue: QueueWord) -> bool | None:
-    """Whether a launched worker that has not written yet lives; None when nobody knows which process it is."""
-    return queue.worker.alive() if queue.state == "launched" and queue.worker is not None else None
+    """Whether a launched worker that has not written yet lives; None when nobody here can tell."""
+    if queue.state != "launched" or queue.worker is None or queue.worker.foreign():
+        return None
+    return queue.worker.alive()

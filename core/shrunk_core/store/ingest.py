@@ -32,7 +32,7 @@ from ..record.events import (
 )
 from ..record.lab_events import HardwareSampled
 from ..record.rundir import Process, is_cell
-from ..record.status import QueueWord, alive_or_none, derive_status, fold_queue
+from ..record.status import QueueWord, alive_or_none, derive_status, fold_queue, worker_alive
 from .batch import ALL_JOURNALS, STEP_PREFIX, Batch, bump_generation, replace_states, transaction
 from .logs import FoundLog, LogPosition, is_continuation, next_lines, scan
 from .rows import cell_row, evaluation_row, event_row, hardware_row, is_well_formed, spec_row, step_row
@@ -232,8 +232,7 @@ class Ingest:
         now = time.time()
         moved: dict[str, RunState] = {}
         for run in candidates:
-            worker = run.word.worker
-            alive = worker is not None and run.state == "running" and worker.alive()
+            alive = worker_alive(run.word, run.last_logged_at or 0.0, now)
             word = words.get(run.run_id, QueueWord())
             launched = alive_or_none(word)
             verdict = derive_status(run.word, word, worker_alive=alive, launched_alive=launched, now=now)

@@ -120,6 +120,8 @@ class Trainer:
         evaluate_every = train.evaluate_every or max(1, train.updates // 10)
         checkpoint_every = train.checkpoint_every or evaluate_every
         points = tuple(max(1, round(share * train.updates)) for share in train.decay_points)
+        first = self.progress.update + 1
+        self._reported = time.monotonic()  # what was done to get here is no training time
         while True:
             update, done = self.progress.update, self._done()
             if update and self.progress.evaluated < update and (update % evaluate_every == 0 or done):
@@ -155,7 +157,8 @@ class Trainer:
                 return
             self.progress = replace(self.progress, update=update + 1)
             boundary = (update + 1) % evaluate_every == 0 or (update + 1) % checkpoint_every == 0
-            if boundary or self._done() or time.monotonic() - self._reported >= BLOCK_SECONDS:
+            begun = update + 1 == first  # told at once: who waits for a run wants to see that it has begun
+            if boundary or begun or self._done() or time.monotonic() - self._reported >= BLOCK_SECONDS:
                 yield from self._report()
         yield from self._finish()
 

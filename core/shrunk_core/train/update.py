@@ -59,7 +59,7 @@ class Updater:
         self._graphs: _Graphs | None = None
         self._forward: Callable[..., Tensor] = model.loss_sum
         if runtime.execution == "compiled":
-            self._forward = torch.compile(model.loss_sum, dynamic=device.type == "cpu")
+            self._forward = torch.compile(model.loss_sum, dynamic=device.type == "cpu")  # on a GPU recorded besides
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; the inverse of `load`."""
@@ -131,7 +131,7 @@ class Updater:
         capacity = self._capacity(batch.inputs.shape[1])
         host = host_inputs(batch, part, capacity, self.padded)
         whole = len(batch.inputs[part]) == self.micro_batch and host.shape[0] == self._size(capacity, batch)
-        if self.runtime.execution != "graph" or not whole or self.scaler.is_enabled():
+        if self.runtime.execution == "eager" or not whole or self.scaler.is_enabled():
             seed()
             staged = torch.from_numpy(host).pin_memory().to(self.runtime.device, non_blocking=True)
             self._backward(device_inputs(staged, batch.inputs[part].shape, self.padded))
