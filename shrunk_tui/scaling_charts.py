@@ -201,12 +201,11 @@ def isoflop_chart(pool: Points, valleys: Sequence[Mapping[str, Any]], y_values: 
         label = (
             f"C {short(one['flops'])}" if known else f"{len(valleys) - MOST_GROUPS} more" if i == MOST_GROUPS else ""
         )
-        look = {"colour": i} if known else {"colour": GREY, "glyph": "+"}
-        series.append(Series(label=label, x=n[order].tolist(), y=value[order].tolist(), **look))
+        colour, glyph = (i, "") if known else (GREY, "+")
+        series.append(Series(label=label, x=n[order].tolist(), y=value[order].tolist(), colour=colour, glyph=glyph))
         if not one["warning"]:
             line = np.geomspace(n[order].min(), n[order].max(), _STEPS)
             bend = one["loss"] + one["bend"] * np.log(line / one["n_opt"]) ** 2
-            colour = i if known else GREY
             series.append(Series(label="", x=line.tolist(), y=bend.tolist(), line=True, colour=colour))
     bottoms = [one for one in valleys if not one["warning"]]
     series.append(Series(label="best size", x=[one["n_opt"] for one in bottoms], y=[one["loss"] for one in bottoms],
