@@ -56,6 +56,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),
 }
 
+SCREENS: dict[str, str] = {
+    # what the terminal UI calls it; every command that a screen names as its twin is here
+    **dict.fromkeys(("stop", "pause", "resume", "retry", "tag", "note", "delete", "export"), "1, Runs"),
+    "status": "1, Runs, and 7, System (who sits in which slot)",
+    "plot": "1, Runs (curves), and 4, Scaling (laws)",
+    **dict.fromkeys(("plan", "run"), "2, Design"),
+    **dict.fromkeys(("show", "diff"), "3, Run"),
+    "logs": "3, Run, and the supervisor's log on 7, System",
+    **dict.fromkeys(("fit", "frontier", "icer"), "4, Scaling"),
+    **dict.fromkeys(("glue", "minimal-pairs"), "5, Tasks"),
+    "correlate": "5, Tasks, and 4, Scaling",
+    "sql": "6, SQL",
+    "doctor": "7, System",
+}
+
 
 class LazyGroup(TyperGroup):
     """Lists commands from the table above and imports a command's module only when it is really asked for."""
@@ -85,7 +100,8 @@ def load(name: str) -> Any:
     if isinstance(body, typer.Typer):  # a noun with verbs of its own
         return typer.main.get_command(body)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(body)
+    epilog = f"In the terminal UI (`shrunk`): screen {SCREENS[name]}." if name in SCREENS else None
+    app.command(name, context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog)(body)
     return typer.main.get_command(app)
 
 
@@ -133,10 +149,37 @@ def root(
         open_terminal(lab, read_only=read_only, ascii_only=ascii_only)
 
 
+def plain_call(words: list[str]) -> dict[str, Any] | None:
+    """Options of `shrunk` without a command, when they are spelled in full; None for everything else.
+
+    The terminal UI opens by these alone: typer converts arguments with pydantic, whose import takes as long as half of
+    the first frame. What is refused or odd goes the usual way, with the usual words.
+    """
+    found: dict[str, Any] = {"lab": None, "read_only": False, "ascii_only": False}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word in ("--read-only", "--ascii"):
+            found["read_only" if word == "--read-only" else "ascii_only"] = True
+        elif word == "--lab" and rest and not rest[0].startswith("-"):
+            found["lab"] = Path(rest.pop(0))
+        elif word.startswith("--lab=") and word != "--lab=":
+            found["lab"] = Path(word.removeprefix("--lab="))
+        else:
+            return None
+    return found
+
+
 def main() -> None:
     """Entry point of `shrunk`: runs a command and turns every known error into one message and an exit code."""
     try:
-        app()
+        plain = plain_call(sys.argv[1:]) if not any(name.endswith("_COMPLETE") for name in os.environ) else None
+        if plain is not None and sys.stdin.isatty() and sys.stdout.isatty():
+            from .tui import open_terminal
+
+            open_terminal(plain.pop("lab"), **plain)
+        else:
+            app()
     except ShrunkError as problem:
         print(f"shrunk: {problem}", file=sys.stderr)
         sys.exit(problem.exit_code)
