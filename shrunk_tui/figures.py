@@ -101,7 +101,9 @@ def _draw(chart: Chart, axes: Any) -> None:
     if other is not None:
         more, named = other.get_legend_handles_labels()
         handles, labels = handles + more, labels + [f"{name} (right axis)" for name in named]
-    if len(handles) > 1:
+    if other is not None:  # no corner is free of both axes' points for sure
+        axes.figure.legend(handles, labels, fontsize=7, frameon=False, loc="outside upper center", ncols=5)
+    elif len(handles) > 1:
         axes.legend(handles, labels, fontsize=7, frameon=False)
 
 

@@ -200,7 +200,7 @@ def _frontier(base: Study, source: Source, points: Points) -> Study:
                 short(r["loss"]),
                 str(r["run"]),
                 str(r["update"]),
-                _MARKED.get(r["warning"], r["warning"]),
+                str(_MARKED.get(r["warning"], r["warning"])),
             )
             for r in rows
         ]
