@@ -118,22 +118,27 @@ class Filter:
     def _begin(self) -> None:
         self.forms = Forms(self.rule.how, self._learn)
         self._tally = Growing()
-        # The unknown words of forms that have some; of plain ones, which no two have in common, the word itself.
-        self._strange: dict[int, str | tuple[str, ...]] = {}
+        self._strange: dict[int, str] = {}  # forms that are one unknown word, each a word of its own
+        self._strange_parts: dict[int, list[str]] = {}  # the unknown words of other forms
         self._scanner.forget()
 
     def _learn(self, new: list[bytes]) -> None:
         """Counted and unknown words of forms met first."""
         first = len(self._tally)
         tally = np.ones(len(new), dtype=np.int64)
+        some_are_unknown = self.vocabulary is not None
         for i, form in enumerate(new):
             if form in self._plain:
                 continue
+            if some_are_unknown and len(form) > 1 and form.isalpha():  # a word as it is, and not a known one
+                tally[i] = 1 + _UNKNOWN
+                self._strange[first + i] = form.decode()
+                continue
             words = self.forms.words(form)
-            strange = () if self.vocabulary is None else [word for word in words if word not in self.vocabulary]
+            strange = [word for word in words if word not in self.vocabulary] if self.vocabulary is not None else []
             tally[i] = len(words) + _UNKNOWN * len(strange)
             if strange:
-                self._strange[first + i] = strange[0] if form.isalpha() else tuple(strange)
+                self._strange_parts[first + i] = strange
         self._tally.add(tally)
 
     def keep(self, documents: Sequence[Document]) -> list[list[str]]:
@@ -217,16 +222,13 @@ class Filter:
         """How often each unknown word is met, of the numbers of all forms that have some."""
         times = np.bincount(numbers, minlength=len(self._tally))
         met = np.flatnonzero(times)
-        found: Counter[str] = Counter()
-        several: list[tuple[tuple[str, ...], int]] = []
-        for words, n in zip(map(self._strange.__getitem__, met.tolist()), times[met].tolist(), strict=True):
-            if isinstance(words, str):
-                found[words] = n
-            else:
-                several.append((words, n))
-        for words, n in several:
-            for word in words:
-                found[word] += n
+        strange = self._strange
+        pairs = list(zip(met.tolist(), times[met].tolist(), strict=True))
+        found = Counter({strange[number]: n for number, n in pairs if number in strange})
+        for number, n in pairs:
+            if number not in strange:
+                for word in self._strange_parts[number]:
+                    found[word] += n
         return found
 
     def top_unknown(self, n: int) -> list[tuple[str, int]]:

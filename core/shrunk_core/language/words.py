@@ -1,7 +1,7 @@
 """From a written word to the words that count: the normalisation of text and of vocabularies alike.
 
-The rules are the paper's: lower case; hyphens and all other punctuation separate words; apostrophes are deleted, so
-that `don't` and `dont` are one word; numbers and links are words that every vocabulary knows; one-letter words do not
+The rules are the paper's: lower case; hyphens, all other punctuation and control characters separate words; apostrophes are
+deleted, so that `don't` and `dont` are one word; numbers and links are words that every vocabulary knows; one-letter words do not
 count. Each of them can be switched off by the setting of that name (`CorpusSpec`).
 """
 
