@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from shrunk_core import __version__
-from shrunk_core.errors import ShrunkError
 from typer.core import TyperCommand, TyperGroup
+
+from .start import main
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module and function, the line in --help)
@@ -147,47 +147,6 @@ def root(
         from .tui import open_terminal
 
         open_terminal(lab, read_only=read_only, ascii_only=ascii_only)
-
-
-def plain_call(words: list[str]) -> dict[str, Any] | None:
-    """Options of `shrunk` without a command, when they are spelled in full; None for everything else.
-
-    The terminal UI opens by these alone: typer converts arguments with pydantic, whose import takes as long as half of
-    the first frame. What is refused or odd goes the usual way, with the usual words.
-    """
-    found: dict[str, Any] = {"lab": None, "read_only": False, "ascii_only": False}
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        if word in ("--read-only", "--ascii"):
-            found["read_only" if word == "--read-only" else "ascii_only"] = True
-        elif word == "--lab" and rest and not rest[0].startswith("-"):
-            found["lab"] = Path(rest.pop(0))
-        elif word.startswith("--lab=") and word != "--lab=":
-            found["lab"] = Path(word.removeprefix("--lab="))
-        else:
-            return None
-    return found
-
-
-def main() -> None:
-    """Entry point of `shrunk`: runs a command and turns every known error into one message and an exit code."""
-    try:
-        plain = plain_call(sys.argv[1:]) if not any(name.endswith("_COMPLETE") for name in os.environ) else None
-        if plain is not None and sys.stdin.isatty() and sys.stdout.isatty():
-            from .tui import open_terminal
-
-            open_terminal(plain.pop("lab"), **plain)
-        else:
-            app()
-    except ShrunkError as problem:
-        print(f"shrunk: {problem}", file=sys.stderr)
-        sys.exit(problem.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # `shrunk ... | head`: the reader has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from shrunk_tui.app import ShrunkApp
 from shrunk_tui.cli.app import app as command_line
-from shrunk_tui.cli.app import plain_call
+from shrunk_tui.cli.start import plain_call
 from shrunk_tui.screens.help import HelpScreen
 from shrunk_tui.screens.tabs import TABS
 from shrunk_tui.session import LabSession
