@@ -47,7 +47,7 @@ def processes_of(lab: Path) -> list[psutil.Process]:
 
 def test_after_a_reboot_the_same_command_goes_on(lab: Path, tmp_path: Path) -> None:
     """All processes are gone at once, and their pids are those of others who live: logs, locks and owner are stale."""
-    grid = write_grid(tmp_path, updates=900, evaluate_every=300, seeds="[0, 1, 2]", train="checkpoint_every = 50")
+    grid = write_grid(tmp_path, updates=400, evaluate_every=200, seeds="[0, 1, 2]", train="checkpoint_every = 25")
     assert shrunk("run", grid, "--lab", lab, "--detach").returncode == 0
     runs = run_dirs(lab)
     wait_for(lambda: sum(bool(events_of(run, Started)) for run in runs) >= 2, "two workers")
@@ -132,7 +132,8 @@ def test_every_command_is_acknowledged_and_does_what_it_says(lab: Path, tmp_path
 
 
 def test_a_loss_that_is_no_number_is_not_tried_again_and_harms_nobody(lab: Path, tmp_path: Path) -> None:
-    grid = write_grid(tmp_path, updates=60, axes='"train.learning_rate" = [1e-3, 1e30]')
+    rates = '"train.learning_rate" = [1e-3, 10.0]'  # the larger one blows up what decays at 10 a rate
+    grid = write_grid(tmp_path, updates=100, axes=rates, train="weight_decay = 10.0")
     done = shrunk("run", grid, "--lab", lab)
     assert done.returncode == 1
     rows = json.loads(shrunk("status", "--lab", lab, "--format", "json").stdout)

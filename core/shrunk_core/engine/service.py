@@ -174,6 +174,7 @@ class Supervisor:
         self._fill()
         if time.monotonic() - self._beat_at > HEARTBEAT_SECONDS:
             recover(self)
+            self.watch.keep()
             self.beat()
             self.duties.beat(self)
 
