@@ -195,7 +195,9 @@ def report_slots(lab: Path, slots: int, lags: list[float]) -> None:
     lengths = [ended[e.run_id] - e.logged_at for e in launched]
     print(f"{runs} runs of {spread(lengths, digits=2)} on {slots} slots, {wall:.0f} s in all")
     print(f"  slots idle from a last event to the next launch: {idle / (slots * wall):.2%}; {spread(gaps)} each time")
-    print(f"  last event to reaped: {spread([at - ended[r] for r, at in reaped.items()])}")  # the last one may be missing
+    print(
+        f"  last event to reaped: {spread([at - ended[r] for r, at in reaped.items()])}"
+    )  # the last one may be missing
     first = {r: next(e.logged_at for e in log if isinstance(e, Started)) for r, log in logs.items()}
     trained = {r: next(e.logged_at for e in log if isinstance(e, Step)) for r, log in logs.items()}
     later = sorted(launched, key=lambda e: e.logged_at)[slots:]

@@ -184,6 +184,7 @@ def test_a_disk_that_turns_read_only_breaks_nothing(own_disk: Path, tmp_path: Pa
     assert shrunk("run", grid, "--lab", lab, "--detach").returncode == 0
     (run,) = run_dirs(lab)
     wait_for(lambda: bool(checkpoint.saved_updates(run.checkpoints)), "a checkpoint")
+    assert shrunk("sql", "select 1", "--lab", lab).returncode == 0  # there is an index to read later
     held = processes_of(lab)
     for process in held:  # what is open for writing would refuse the remount; a disk that fails does not ask
         process.kill()
