@@ -91,7 +91,7 @@ def sample() -> list[dict[str, Any]]:
             try:
                 card["mig"].append(device(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, i)))
             except pynvml.NVMLError:
-                break
+                continue  # a slot of the table that holds no slice; later ones may
         found.append(card)
     return found
 

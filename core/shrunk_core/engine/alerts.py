@@ -106,6 +106,12 @@ class Alerts:
                 out += self._end("disk", "")
         return out
 
+    def no_room(self, why: str) -> list[Event]:
+        """Runs wait and none works, because no device takes one: `why` says what stands against each; "" when they do."""
+        if not why:
+            return self._end("no-room", "")
+        return self._raise(Alert(alert="no-room", severity="warning", message=f"runs wait for a device: {why}"))
+
     def _raise(self, alert: Alert) -> list[Event]:
         key = alert.alert, alert.run_id
         if key in self.open:

@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING
 from ..config.lab import LabSettings
 from ..errors import RunError
 from ..record.eventlog import EventWriter
-from ..record.events import Event, GridSubmitted
+from ..record.events import Event, GridSubmitted, Step
 from ..record.journal import SAMPLES, open_journal
 from ..record.lab_events import Alert
 from ..record.rundir import is_cell
 from .alerts import Alerts, notify
 from .budget import Spent, exceeded
-from .monitor import CPU, HostSampler, Load, Monitor, NvmlSampler
-from .packing import Learner, expected_speed
+from .hardware import CPU
+from .monitor import HostSampler, Load, Monitor, NvmlSampler
+from .packing import Learner, expected_speed, why_waiting
+from .slots import reading_of
 
 if TYPE_CHECKING:
     from .service import Supervisor
+
+NO_ROOM_SECONDS = 60.0
+"""A queue that nothing of is running and that no device takes is worth a word after so long."""
 
 FINISHING = ("finished", "failed", "stopped", "paused", "cancelled")
 
@@ -43,6 +48,8 @@ class Duties:
         for run_id, event in news:
             if run_id and not is_cell(run_id) and event.logged_at >= self._born and not hasattr(event, "run_id"):
                 out += self.alerts.news(run_id, event)
+                if isinstance(event, Step):
+                    self._learner.hear(run_id, event)
         self._say(supervisor, out)
 
     def beat(self, supervisor: Supervisor) -> None:
@@ -52,8 +59,16 @@ class Duties:
         for job in supervisor.jobs():
             if job.run_id:
                 standing = watch.standing(job.run_id)
-                pid = job.child.pid if job.child else job.process.pid if job.process else 0
-                loads.append(Load(run_id=job.run_id, device=job.device or CPU, pid=pid, memory=standing.memory))
+                process = standing.log.worker or (job.child.process if job.child else job.process)
+                reading = reading_of(job.device or CPU, self.monitor.latest, standing.device_uuid)
+                loads.append(
+                    Load(
+                        run_id=job.run_id,
+                        device=reading.device if reading else job.device or CPU,
+                        pid=process.pid if process and not process.foreign() else 0,
+                        memory=standing.memory,
+                    )
+                )
                 if not is_cell(job.run_id):
                     running[job.run_id] = expected_speed(supervisor, job.run_id)
         samples = self.monitor.sample(loads)
@@ -65,6 +80,10 @@ class Duties:
         self._learner.look(supervisor)
         disk = next((s.disk_free for s in samples if s.disk_free is not None), None)
         self._say(supervisor, self.alerts.look(running, time.time(), disk))
+        why, waiting = "", supervisor.held_up
+        if waiting and time.monotonic() - waiting[1] > NO_ROOM_SECONDS:
+            why = why_waiting(supervisor, waiting[0])
+        self._say(supervisor, self.alerts.no_room(why))
         for grid in list(watch.grids.values()):
             self._grid(supervisor, grid)
 

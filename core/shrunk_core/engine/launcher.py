@@ -256,4 +256,7 @@ class WarmLauncher(LocalLauncher):
 
 
 def _threads(threads: int) -> dict[str, str]:
-    return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    """Every library's own pool at this many: unasked each would take all cores."""
+    return dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), str(threads)
+    )

@@ -13,7 +13,7 @@ import math
 import os
 import socket
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +72,12 @@ class Machine:
 
     host: str
     measurements: tuple[Measurement, ...] = ()
+    kept_prices: dict[tuple[str, str], np.ndarray] | None = None
+    """As they were fitted when the file was written: who only reads it needs no solver."""
 
     def seconds_per_update(self, model: ModelSpec, train: TrainSpec, precision: str, device: str) -> float | None:
         """Estimated seconds of one update of a run alone; None where too little was measured for this precision."""
-        prices = self._prices.get((device, precision))
+        prices = self.prices.get((device, precision))
         return None if prices is None else float(features(model, train) @ prices)
 
     def seconds_beside(
@@ -118,7 +120,10 @@ class Machine:
         return {packed: float(np.mean(gains)) for packed, gains in total.items()}
 
     @cached_property
-    def _prices(self) -> dict[tuple[str, str], np.ndarray]:
+    def prices(self) -> dict[tuple[str, str], np.ndarray]:
+        """What each of the `features` costs, seconds, by device and precision that enough was measured of."""
+        if self.kept_prices is not None:
+            return self.kept_prices
         from scipy.optimize import nnls
 
         found = {}
@@ -178,13 +183,27 @@ def machine_file(lab: Path) -> Path:
 
 def read_machine(lab: Path) -> Machine:
     """What `shrunk bench` measured on this host; nothing when it never ran here, or what it wrote cannot be read."""
+    path = machine_file(lab)
     try:
-        body = json.loads(machine_file(lab).read_text())
-        if body["v"] == VERSION and body["host"] == socket.gethostname():
-            return Machine(body["host"], tuple(Measurement(**m) for m in body["measurements"]))
+        stat = path.stat()
+        return _read(path, stat.st_mtime_ns, stat.st_size, socket.gethostname())
+    except OSError:
+        return Machine(socket.gethostname())
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, changed: int, size: int, host: str) -> Machine:
+    """A file of measurements as it was at a moment: the supervisor asks for every run that it places."""
+    try:
+        body = json.loads(path.read_text())
+        if body["v"] == VERSION and body["host"] == host:
+            prices = {(p["device"], p["precision"]): np.array(p["prices"]) for p in body.get("prices", ())}
+            parts = features(ModelSpec(), TrainSpec()).size  # of another version, whose features were others: fit anew
+            kept = prices if "prices" in body and all(p.size == parts for p in prices.values()) else None
+            return Machine(host, tuple(Measurement(**m) for m in body["measurements"]), kept)
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    return Machine(socket.gethostname())
+    return Machine(host)
 
 
 def remember(lab: Path, new: list[Measurement]) -> Machine:
@@ -195,6 +214,10 @@ def remember(lab: Path, new: list[Measurement]) -> Machine:
         "v": VERSION,
         "host": machine.host,
         "cores": len(os.sched_getaffinity(0)),
+        "prices": [
+            {"device": device, "precision": precision, "prices": prices.tolist()}
+            for (device, precision), prices in machine.prices.items()
+        ],
         "measurements": [asdict(m) for m in machine.measurements],
     }
     write_atomically(machine_file(lab), json.dumps(body, indent=1) + "\n")

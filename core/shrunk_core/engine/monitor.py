@@ -5,13 +5,13 @@ NVML's process ids are not used: inside a container they are those of another na
 what its worker reports of itself.
 
 Energy: the power of a card is split equally between the runs that are on it at that moment. A run's energy is the sum
-of its share times the time since the sample before, so a card that idles costs nobody anything.
+of its share times the time since the sample before, so a card that idles costs nobody anything. Of a MIG slice no power
+is known, only of its whole card: a run there has no energy, and neither has one on the processor.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,18 +20,17 @@ import psutil
 import pynvml
 
 from ..record.lab_events import HardwareSampled
+from .hardware import CPU, host_memory, slices, text, told
 
 SAMPLE_SECONDS = 2.0
 LONGEST_GAP_SECONDS = 10.0
 """A sample stands for no more time than this: a supervisor that slept knows nothing of what happened meanwhile."""
 
-CPU = "cpu"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """A run that works now. device: what it was given, a GPU's UUID or `cpu`; pid: on this host; memory: on its card,
-    bytes by its own report, 0 before it has one."""
+    """A run that works now. device: what it was given, a GPU's UUID or `cpu`; pid: on this host, 0 for a process of another;
+    memory: on its card, bytes by its own report, 0 before it has one."""
 
     run_id: str
     device: str
@@ -62,27 +61,18 @@ class NvmlSampler:
             handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
         except pynvml.NVMLError:
             return []
-        return [self._reading(part) for handle in handles for part in (handle, *self._slices(handle))]
-
-    def _slices(self, handle: Any) -> list[Any]:
-        """MIG slices of a card; slots of the table that are empty raise, and are passed over."""
-        found = []
-        for i in range(self._asked(self.nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
-            part = self._asked(self.nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, i)
-            if part is not None:
-                found.append(part)
-        return found
+        return [self._reading(part) for handle in handles for part in (handle, *slices(nvml, handle))]
 
     def _reading(self, handle: Any) -> HardwareSampled:
         nvml = self.nvml
-        memory = self._asked(nvml.nvmlDeviceGetMemoryInfo, handle)
-        busy = self._asked(nvml.nvmlDeviceGetUtilizationRates, handle)
-        power = self._asked(nvml.nvmlDeviceGetPowerUsage, handle)
-        heat = self._asked(nvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
-        clock = self._asked(nvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM)
+        memory = told(nvml.nvmlDeviceGetMemoryInfo, handle)
+        busy = told(nvml.nvmlDeviceGetUtilizationRates, handle)
+        power = told(nvml.nvmlDeviceGetPowerUsage, handle)
+        heat = told(nvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
+        clock = told(nvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM)
         return HardwareSampled(
-            device=_text(self._asked(nvml.nvmlDeviceGetUUID, handle) or "gpu"),
-            name=_text(self._asked(nvml.nvmlDeviceGetName, handle) or ""),
+            device=text(told(nvml.nvmlDeviceGetUUID, handle) or "gpu"),
+            name=text(told(nvml.nvmlDeviceGetName, handle) or ""),
             utilisation=None if busy is None else busy.gpu / 100,
             memory_used=None if memory is None else int(memory.used),
             memory_total=None if memory is None else int(memory.total),
@@ -90,13 +80,6 @@ class NvmlSampler:
             temperature_c=None if heat is None else float(heat),
             clock_mhz=None if clock is None else float(clock),
         )
-
-    @staticmethod
-    def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return call(*arguments)
-        except pynvml.NVMLError:
-            return None
 
 
 class HostSampler:
@@ -107,19 +90,29 @@ class HostSampler:
         psutil.cpu_percent()  # the first answer is of no interval
 
     def read(self) -> list[HardwareSampled]:
-        memory = psutil.virtual_memory()
+        used, total = host_memory()
         busy = psutil.cpu_percent()
-        cores = psutil.cpu_count() or 1
         return [
             HardwareSampled(
                 device=CPU,
                 utilisation=round(busy / 100, 4),
-                memory_used=memory.total - memory.available,
-                memory_total=memory.total,
-                cpu_percent=round(busy * cores, 1),
+                memory_used=used,
+                memory_total=total,
+                temperature_c=processor_heat(),
+                cpu_percent=round(busy * (psutil.cpu_count() or 1), 1),
                 disk_free=psutil.disk_usage(str(self.lab)).free,
             )
         ]
+
+
+def processor_heat() -> float | None:
+    """Degrees Celsius of the hottest sensor of the processor; None where the system tells none."""
+    sensors = getattr(psutil, "sensors_temperatures", dict)()
+    heat = [s.current for name in PROCESSOR_SENSORS for s in sensors.get(name, ()) if s.current]
+    return max(heat) if heat else None
+
+
+PROCESSOR_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 
 
 class Monitor:
@@ -138,7 +131,9 @@ class Monitor:
         self._at = now
         devices = [_with(r, seconds=seconds) for sampler in self.samplers for r in sampler.read()]
         self.latest = devices
-        self._processes = {load.pid: self._process(load.pid) for load in loads if psutil.pid_exists(load.pid)}
+        self._processes = {
+            load.pid: self._process(load.pid) for load in loads if load.pid and psutil.pid_exists(load.pid)
+        }
         return devices + [r for r in split(devices, loads, seconds) for r in [self._with_process(r, loads)]]
 
     def _process(self, pid: int) -> psutil.Process:
@@ -178,7 +173,3 @@ def split(devices: list[HardwareSampled], loads: list[Load], seconds: float) -> 
 
 def _with(reading: HardwareSampled, **changes: Any) -> HardwareSampled:
     return HardwareSampled(**{**vars(reading), **changes})
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

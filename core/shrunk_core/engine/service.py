@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..config.lab import LabSettings
-from ..errors import ShrunkError
+from ..errors import ConfigError, ShrunkError
 from ..record.events import (
     RunDequeued,
     RunLaunched,
@@ -43,10 +43,10 @@ from .duties import Duties
 from .endings import worker_ended
 from .estimate import estimated_seconds
 from .gate import gate_of
-from .hardware import cores, worker_devices
+from .hardware import CPU, cores, match, worker_devices
 from .launcher import LOST, Child, Launcher
 from .machine import read_machine
-from .packing import device_for, grow_or_shrink
+from .packing import device_for, devices_for, grow_or_shrink
 from .patience import PatientJournal, is_full
 from .prepare import is_built
 from .queue import Place, Queue
@@ -104,10 +104,13 @@ class Supervisor:
         self.failures: dict[str, int] = {}
         self._specs: dict[str, SpecFile] = {}
         self.leaving = self.full = False
+        self.held_up: tuple[str, float] | None = None
+        """The first run that no device takes while nothing works, and since when (monotonic clock)."""
+        self.duties.monitor.sample([])  # no device is given away unseen
         self._busy_at = self._beat_at = time.monotonic()
 
     def _natural(self) -> int:
-        """Slots when nobody says: one a GPU to begin with, else as many as the cores take."""
+        """Slots when nobody says: one a GPU to begin with, else as many as there are cores for."""
         return len(self.devices) or max(1, cores() // self.settings.threads)
 
     def spec_of(self, job_id: str) -> SpecFile:
@@ -123,9 +126,8 @@ class Supervisor:
         standing = self.watch.standing(run_id)
         launched_at = standing.queue.logged_at if standing.queue.state == "launched" else 0.0
         free = next((s for s, j in self.slots.items() if j is None), None) or f"adopted:{len(self.slots)}"
-        self.slots[free] = Job(
-            run_id=run_id, child=None, process=worker, launched_at=launched_at, device=standing.device_uuid
-        )
+        device = match(standing.device_uuid, list(self.devices)) or standing.device_uuid
+        self.slots[free] = Job(run_id=run_id, child=None, process=worker, launched_at=launched_at, device=device)
 
     def serve(self) -> None:
         """Work until a signal, or until nothing was queued or running for the lab's `idle_seconds`."""
@@ -260,22 +262,33 @@ class Supervisor:
         building = {job.request.name for job in self.slots.values() if job and job.request}
         if self.auto and self.devices and self.queue:
             grow_or_shrink(self)
+        held_up: str | None = None
         for slot in [s for s, job in self.slots.items() if job is None]:
             waiting: set[str] = set()
+            taken: set[bool] = set()  # of GPUs, of the processor: the first in the queue waits, those behind it as well
             held = {job.run_id for job in self.slots.values() if job}
             ready = self.queue.ready(time.monotonic())
             for run_id in [r for r in ready if r not in held]:  # a worker that has left may not be reaped yet
                 if is_cell(run_id) and not self._cell_may_start(run_id):
                     continue
-                if self.spec_of(run_id).spec.tokenizer_fingerprint in waiting:
-                    continue
                 spec = self.spec_of(run_id).spec
+                try:
+                    on_host = devices_for(self, spec.train.device) == (CPU,)
+                except ConfigError as problem:
+                    self.dequeue(run_id, "failed", str(problem))
+                    continue
+                if spec.tokenizer_fingerprint in waiting or on_host in taken:
+                    continue
                 if is_built(self.lab, spec):
-                    device = device_for(self, run_id) if self.devices else ""
-                    if device is None or not self.launcher.ready():
-                        break  # no card has room, or the spare worker warms up: the first in the queue waits
+                    if not self.launcher.ready():
+                        break  # the spare worker warms up
+                    device = device_for(self, run_id)
+                    if device is None:
+                        taken.add(on_host)
+                        held_up = held_up or run_id
+                        continue
                     self.queue.remove(run_id)
-                    self._launch(slot, run_id, device)
+                    self._launch(slot, run_id, "" if device == CPU else device)
                     break
                 request = request_of(self.desk, spec)
                 if request.name not in building:
@@ -285,6 +298,10 @@ class Supervisor:
                     )
                     break
                 waiting.add(spec.tokenizer_fingerprint)
+        if held_up is None or any(self.slots.values()):
+            self.held_up = None
+        else:
+            self.held_up = held_up, self.held_up[1] if self.held_up else time.monotonic()
 
     def _cell_may_start(self, job_id: str) -> bool:
         """False while the cell's run has yet to give its checkpoint, and when it never will: then the cell fails here."""

@@ -1,8 +1,7 @@
 """Which device the next run takes, if any: memory, other people's processes, and whether one more run there pays.
 
-Cards are known by what CUDA_VISIBLE_DEVICES may say to give a worker one of them. NVML and CUDA number cards in
-different orders, so a card is matched to its readings by UUID only; a card that the user named by a number is matched
-when a worker on it has said which UUID it sees, and until then it gets one run at a time.
+A device is a GPU, a MIG slice, or the processor with the host's memory. GPUs are known by UUID (`hardware`); one whose
+UUID nobody could tell has no reading, and takes one run at a time.
 """
 
 from __future__ import annotations
@@ -14,93 +13,114 @@ from pathlib import Path
 from ..config.lab import LabSettings
 from ..record.lab_events import HardwareSampled
 from ..record.rundir import write_atomically
+from .hardware import CPU, match
 
 RESERVE_SHARE = 0.05
-"""Of a card's memory that stays free: CUDA contexts grow, and estimates are estimates."""
+"""Of a device's memory that stays free: CUDA contexts grow, and estimates are estimates."""
 
 CONTEXT_BYTES = 600 << 20
 """What a CUDA context takes beside the tensors of a run."""
 
+PROCESS_BYTES = 300 << 20
+"""What a worker's process takes of the host's memory beside the tensors of its run."""
+
 WORTH = 1.10
-"""One more run on a device pays if together they are this much faster than one fewer."""
+"""More runs on a device pay if together they are this much faster than fewer."""
 
 MOST_ON_A_CARD = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Guest:
-    """A run on a card: what it was thought to need, and what its worker reports, both in bytes; 0 is not known yet."""
+    """A run on a device: what it was thought to need, and what its worker reports, both in bytes; 0 is not known yet.
+
+    Reported on a GPU are the tensors, on the host all that the process holds.
+    """
 
     needs: int
     reported: int = 0
 
-    @property
-    def holds(self) -> int:
-        return max(self.needs, self.reported) + CONTEXT_BYTES
-
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A GPU or MIG slice: its name for CUDA_VISIBLE_DEVICES, its last reading if it could be matched, our runs on it."""
+    """A device: its name (for CUDA_VISIBLE_DEVICES, or `cpu`), its last reading if it could be matched, our runs on it, and
+    how many at once of the run that is to be placed are worth it there."""
 
     device: str
     reading: HardwareSampled | None = None
     guests: tuple[Guest, ...] = ()
+    at_once: int = MOST_ON_A_CARD
+
+    @property
+    def is_host(self) -> bool:
+        return self.device == CPU
 
     @property
     def others(self) -> int:
-        """Bytes that other people's processes hold: what is used and none of our workers reports."""
+        """Bytes that other people's processes hold: what is used and none of our workers reports. A worker that has not
+        reported yet may hold nothing yet, so what it was thought to need is reserved beside."""
         if self.reading is None or self.reading.memory_used is None:
             return 0
-        ours = sum((g.reported or g.needs) + CONTEXT_BYTES for g in self.guests)
-        return max(0, self.reading.memory_used - ours)
+        context = 0 if self.is_host else CONTEXT_BYTES
+        return max(0, self.reading.memory_used - sum(g.reported + context for g in self.guests if g.reported))
+
+    @property
+    def reserved(self) -> int:
+        """Bytes to count with for our runs: what each was thought to need, or more where its worker reports more."""
+        if self.is_host:
+            return sum(max(g.needs + PROCESS_BYTES, g.reported) for g in self.guests)
+        return sum(max(g.needs, g.reported) + CONTEXT_BYTES for g in self.guests)
+
+    def refusal(self, needs: int, settings: LabSettings) -> str:
+        """Why a run that needs so many bytes cannot start here now; "" if it can."""
+        if len(self.guests) >= self.at_once:
+            return f"{self.device} has {len(self.guests)} of our runs, more would not be faster"
+        reading = self.reading
+        if reading is None or not reading.memory_total or reading.memory_used is None:
+            unknown = self.guests and not self.is_host
+            return f"{self.device} cannot be read and has a run of ours" if unknown else ""
+        total, context = reading.memory_total, PROCESS_BYTES if self.is_host else CONTEXT_BYTES
+        if not self.is_host and self.others > settings.others_memory * total:
+            return f"other people hold {self.others / 2**30:.1f} of {total / 2**30:.1f} GiB of {self.device}"
+        busy = reading.utilisation or 0.0
+        if not self.is_host and not self.guests and busy > settings.others_utilisation:
+            return f"other people keep {self.device} {busy:.0%} busy"
+        usable = total * (1 - RESERVE_SHARE)
+        if needs + context <= usable - self.others - self.reserved:
+            return ""
+        if not self.guests and (self.is_host or needs + context > usable and not self.others):
+            return (
+                ""  # it will never have more room: an estimate is no reason not to try, and memory that runs out halves
+            )
+        return f"{self.device} has no room for {(needs + context) / 2**30:.1f} GiB"
 
 
-def reading_of(device: str, readings: list[HardwareSampled], told: str = "") -> HardwareSampled | None:
-    """The reading of a device of CUDA_VISIBLE_DEVICES: by its UUID or a beginning of it, or by the UUID `told` by a
-    worker on it. None for a number that no worker has explained: NVML may count in another order."""
-    wanted = device if device.upper().startswith(("GPU-", "MIG-")) else told
-    if not wanted:
-        return None
-    hits = [r for r in readings if r.device.lower().startswith(wanted.lower())]
-    return hits[0] if len(hits) == 1 else None
-
-
-def choose(cards: list[Card], needs: int, at_once: int, settings: LabSettings) -> str | None:
-    """The device for a run that needs so many bytes, or None while it has to wait.
-
-    The emptiest card that is not other people's, has room, and has fewer than `at_once` of our runs. A card without a
-    reading takes one run.
-    """
-    fitting = [c for c in cards if _takes(c, needs, at_once, settings)]
+def choose(cards: list[Card], needs: int, settings: LabSettings) -> str | None:
+    """The device for a run that needs so many bytes, or None while it has to wait: of those that may take it the one with
+    the fewest runs of ours, then with the least of other people's."""
+    fitting = [c for c in cards if not c.refusal(needs, settings)]
     return min(fitting, key=lambda c: (len(c.guests), c.others)).device if fitting else None
 
 
-def _takes(card: Card, needs: int, at_once: int, settings: LabSettings) -> bool:
-    reading = card.reading
-    if reading is None or not reading.memory_total or reading.memory_used is None:
-        return not card.guests
-    total = reading.memory_total
-    if card.others > settings.others_memory * total:
-        return False
-    if not card.guests and (reading.utilisation or 0.0) > settings.others_utilisation:
-        return False
-    free = total * (1 - RESERVE_SHARE) - card.others - sum(g.holds for g in card.guests)
-    return len(card.guests) < min(at_once, MOST_ON_A_CARD) and needs + CONTEXT_BYTES <= free
+def reading_of(device: str, readings: list[HardwareSampled], said: str = "") -> HardwareSampled | None:
+    """The reading of a device by its UUID, or by the UUID that a worker on it has `said`. None for a number that no worker
+    has explained: NVML may count in another order."""
+    name = match(device, [r.device for r in readings]) or match(said, [r.device for r in readings])
+    return next((r for r in readings if name and r.device == name), None)
 
 
-def runs_at_once(speeds: dict[int, float]) -> int:
+def runs_at_once(speeds: dict[int, float], first: int = 1, most: int = MOST_ON_A_CARD) -> int:
     """How many runs of a shape a device takes best, from the tokens per second that each had beside so many others.
 
-    speeds: number of runs on the device -> tokens per second of one of them. One more is tried as long as the last one
-    paid (`WORTH`); the first that did not pay ends it.
+    speeds: number of runs on the device -> tokens per second of one of them. first: where to begin when that many were
+    not measured yet. Of the numbers measured the smallest counts that all together are within `WORTH` of the fastest;
+    one more is tried as long as that was never measured. Between 1 and `most`.
     """
-    k = 1
-    while k in speeds:
-        if k > 1 and k * speeds[k] < WORTH * (k - 1) * speeds[k - 1]:
-            return k - 1
-        k += 1
-    return k
+    if first not in speeds:
+        return max(1, min(first, most))
+    totals = {k: k * speed for k, speed in speeds.items()}
+    best = min(k for k, total in totals.items() if total * WORTH >= max(totals.values()))
+    return max(1, min(best if best + 1 in speeds else best + 1, most))
 
 
 @dataclass
@@ -117,13 +137,13 @@ class Experience:
         except (OSError, ValueError, AttributeError):
             self.speeds = {}
 
-    def at_once(self, shape: str) -> int:
-        return runs_at_once(self.speeds.get(shape, {}))
+    def at_once(self, shape: str, first: int = 1, most: int = MOST_ON_A_CARD) -> int:
+        return runs_at_once(self.speeds.get(shape, {}), first, most)
 
     def learn(self, shape: str, runs: int, tokens_per_second: float) -> None:
-        """Keep the first measurement of a shape beside so many others: later ones are no news."""
+        """Keep the best that a shape has reached beside so many others: what is slower was disturbed by somebody."""
         table = self.speeds.setdefault(shape, {})
-        if runs not in table and tokens_per_second > 0:
-            table[runs] = tokens_per_second
+        if tokens_per_second > 1.02 * table.get(runs, 0.0):
+            table[runs] = round(tokens_per_second, 1)
             body = {name: {str(k): v for k, v in sorted(t.items())} for name, t in sorted(self.speeds.items())}
             write_atomically(self.path, json.dumps(body, indent=1) + "\n")

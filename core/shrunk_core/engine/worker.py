@@ -30,7 +30,7 @@ from ..language.corpus import open_tokens, unigram_counts
 from ..language.packing import PackedRows, pack
 from ..language.tokenizer import tokenizer_folder
 from ..language.word_starts import word_starts
-from ..record.cell_events import CellFinished
+from ..record.cell_events import CellEpoch, CellFinished
 from ..record.celldir import read_cell
 from ..record.event_base import Attempt
 from ..record.eventlog import EventWriter, read_events
@@ -77,6 +77,7 @@ def main(arguments: list[str]) -> int:
     attempt = len(starts) + 1
     update = max((e.update for e in past if isinstance(e, Step)), default=0)
     requests = Requests(run.control, lambda: bool(signals))
+    reported = False
     try:
         job = (
             work_on_cell(run, requests, attempt) if is_cell(run.run_id) else work_on_run(run, requests, attempt, starts)
@@ -90,7 +91,8 @@ def main(arguments: list[str]) -> int:
             else:
                 update = getattr(event, "update", update)
                 log.append(event)
-                if isinstance(event, Evaluated):
+                if isinstance(event, Evaluated) or (isinstance(event, Step | CellEpoch) and not reported):
+                    reported = True  # as early as can be: until then the supervisor has only its estimate
                     log.append(memory_report(attempt, update))
         log.sync()
         return 0
@@ -241,7 +243,7 @@ def read_language(spec: RunSpec, lab: Path) -> Language:
 
 
 def memory_report(attempt: int, update: int) -> MemoryReported:
-    """The most memory that this process has held so far; the first evaluation has seen everything a run does."""
+    """The most memory that this process has held so far: after its first update, and after each evaluation."""
     on_device = torch.cuda.max_memory_reserved() if torch.cuda.is_initialized() else 0
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return MemoryReported(attempt=attempt, update=update, device_bytes=on_device, rss_bytes=rss)

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from .event_base import Event
 
-ALERTS = ("non-finite", "divergence", "stall", "slow", "disk", "failed", "run-finished", "grid-finished", "budget")
+ALERTS = (
+    "non-finite", "divergence", "stall", "slow", "disk", "quota", "no-room", "failed", "run-finished", "grid-finished", "budget",
+)  # fmt: skip
 """What an alert may be about."""
 
 

@@ -29,13 +29,17 @@ class Runtime:
 
 
 def pick_device(wanted: str) -> torch.device:
-    """`auto` is a GPU if torch can use one. ConfigError for a device that is not there."""
+    """`auto` is a GPU if torch can use one. ConfigError for a device that is not there.
+
+    A worker sees the one card that it was given, whichever number that has among all of the machine."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
     except RuntimeError:
         raise ConfigError(f'device = "{wanted}": write "auto", "cpu", "cuda" or "cuda:N"') from None
+    if device.type == "cuda" and torch.cuda.device_count() == 1:
+        return torch.device("cuda")
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise ConfigError(f'device = "{wanted}": torch {torch.__version__} sees {torch.cuda.device_count()} GPUs here')
     return device
