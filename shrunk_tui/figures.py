@@ -15,9 +15,12 @@ import numpy as np
 from shrunk_core.errors import ConfigError
 
 from .charts import PALETTE, Chart, Series
+from .format import short
 
 FORMATS = ("svg", "png", "pdf")
 _MARKERS = ("o", "s", "^", "D", "P", "v", "<", ">", "p", "X")
+_OF_GLYPHS = {"·": (".", 2.5), "+": ("+", 5.0), "✕": ("x", 7.0), "!": ("$!$", 7.0)}
+"""Marker and size of the signs that a description asks for by itself."""
 _SIZE = (6.4, 4.4)
 """Inches; with a panel of residuals a third more in height."""
 
@@ -60,6 +63,7 @@ def render(chart: Chart, form: str) -> bytes:
             for one in chart.residuals:
                 _series(one, lower)
             lower.set_ylabel(chart.residual_label)
+        _plain_ticks((lower or axes).xaxis, chart.log_x)
         (lower or axes).set_xlabel(chart.x_label)
         if chart.notes:
             figure.supxlabel("\n".join(chart.notes), fontsize=7, color="0.35")
@@ -81,7 +85,6 @@ def _draw(chart: Chart, axes: Any) -> None:
         other = axes.twinx()
         other.set_yscale("log" if chart.log_y else "linear")
         other.set_ylabel(chart.right_label)
-        _plain_ticks(other, chart.log_y)
     _marks(chart, axes)
     for one in chart.series:
         _series(one, other if one.right and other is not None else axes)
@@ -91,24 +94,35 @@ def _draw(chart: Chart, axes: Any) -> None:
             band.x, band.low, band.high, color=_colour(band.colour), alpha=0.2, linewidth=0, label=band.label
         )
     axes.set_ylim(ends)  # a band may go anywhere where no points are; the points decide what is seen
-    _plain_ticks(axes, chart.log_y)
+    _plain_ticks(axes.yaxis, chart.log_y)
+    if other is not None:
+        _plain_ticks(other.yaxis, chart.log_y)
     handles, labels = axes.get_legend_handles_labels()
     if other is not None:
         more, named = other.get_legend_handles_labels()
         handles, labels = handles + more, labels + [f"{name} (right axis)" for name in named]
-    if len(handles) > 1:
+    if other is not None:  # no corner is free of both axes' points for sure
+        axes.figure.legend(handles, labels, fontsize=7, frameon=False, loc="outside upper center", ncols=5)
+    elif len(handles) > 1:
         axes.legend(handles, labels, fontsize=7, frameon=False)
 
 
-def _plain_ticks(axes: Any, log: bool) -> None:
-    """3 and 4 rather than 3x10^0 and 4x10^0 where a log axis spans less than two decades."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+def _plain_ticks(axis: Any, log: bool) -> None:
+    """3 and 4, or 6e16 and 8e16, where a log axis spans less than a decade; 3 and 4 rather than 3x10^0 up to two decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-    low, high = axes.get_ylim()
-    if log and low > 0 and math.log10(high / low) < 2:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_view_interval()
+    if not log or low <= 0 or math.log10(high / low) >= 2:
+        return
+    if math.log10(high / low) < 1:
+        axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+    elif high < 1e5:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
+    else:
+        return
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _series(one: Series, axes: Any) -> None:
@@ -120,7 +134,7 @@ def _series(one: Series, axes: Any) -> None:
         order = np.argsort(x, kind="stable")
         axes.plot(x[order], y[order], color=colour, linewidth=1.4, label=one.label or None)
     else:
-        marker, size = (".", 2.5) if one.glyph == "·" else ("+", 5) if one.glyph == "+" else (marker, 4)
+        marker, size = _OF_GLYPHS.get(one.glyph, (marker, 4.0))
         axes.plot(x, y, linestyle="none", marker=marker, markersize=size, color=colour, label=one.label or None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -171,36 +170,46 @@ def _joint_chart(result: FitResult, used: Points, y: str, colour_by: str | None)
 
 
 def frontier_chart(pool: Points, front: Sequence[Mapping[str, Any]], y_values: Sequence[float], method: str) -> Chart:
-    """The pooled curves as dots and their compute-optimal points; y_values (len(pool),) losses in nats."""
-    at = [float(row["flops"]) for row in front]
-    series = (
-        Series(label="evaluations", x=pool.numbers("flops"), y=y_values, colour=GREY, glyph="·"),
-        Series(label=f"frontier ({method})", x=at, y=[float(row["loss"]) for row in front], colour=1),
-    )
+    """The pooled curves as dots and their compute-optimal points, those of unfinished schedules and of warm-ups with signs
+    of their own; y_values (len(pool),) losses in nats."""
+    series = [Series(label="evaluations", x=pool.numbers("flops"), y=y_values, colour=GREY, glyph="·")]
+    kinds = {
+        "": (f"frontier ({method})", 1),
+        "unfinished schedule": ("unfinished schedule", 6),
+        "in warm-up": ("in warm-up", 5),
+    }
+    for start, (label, colour) in kinds.items():
+        rows = [row for row in front if row["warning"].partition(";")[0] == start]
+        if rows:
+            series.append(Series(label=label, x=[float(row["flops"]) for row in rows],
+                                 y=[float(row["loss"]) for row in rows], colour=colour))  # fmt: skip
     return Chart(
         title=f"compute-optimal points ({method}): {len(front)} of {len(pool)} rows",
-        x_label=axis_label("flops", pool.counting), y_label="loss (nats)", series=series, log_x=True, log_y=True,
+        x_label=axis_label("flops", pool.counting), y_label="loss (nats)", series=tuple(series), log_x=True, log_y=True,
     )  # fmt: skip
 
 
 def isoflop_chart(pool: Points, valleys: Sequence[Mapping[str, Any]], y_values: Sequence[float]) -> Chart:
-    """Loss against size, a sign a budget, and the bottom of each budget's parabola."""
-    n, flops = np.asarray(pool.numbers("n")), np.asarray(pool.numbers("flops"))
-    value = np.asarray(y_values)
+    """Loss against size, a sign a budget, and the bottom of each budget's parabola. Budgets beyond the signs there are come
+    as one grey cloud."""
+    n, value = np.asarray(pool.numbers("n")), np.asarray(y_values)
     series = []
-    for i, one in enumerate(valleys[:MOST_GROUPS]):
-        rows = np.abs(np.log(flops / one["flops"])) < math.log(1.1)
-        order = np.flatnonzero(rows)[np.argsort(n[rows])]
-        series.append(Series(label=f"C {short(one['flops'])}", x=n[order].tolist(), y=value[order].tolist(), colour=i))
-        if len(order) >= 3 and not one["warning"]:
+    for i, one in enumerate(valleys):
+        rows = np.array(one["rows"])
+        order = rows[np.argsort(n[rows], kind="stable")]
+        known = i < MOST_GROUPS
+        label = (
+            f"C {short(one['flops'])}" if known else f"{len(valleys) - MOST_GROUPS} more" if i == MOST_GROUPS else ""
+        )
+        colour, glyph = (i, "") if known else (GREY, "+")
+        series.append(Series(label=label, x=n[order].tolist(), y=value[order].tolist(), colour=colour, glyph=glyph))
+        if not one["warning"]:
             line = np.geomspace(n[order].min(), n[order].max(), _STEPS)
-            bend = np.polyfit(np.log(n[order]), value[order], 2)
-            series.append(
-                Series(label="", x=line.tolist(), y=np.polyval(bend, np.log(line)).tolist(), line=True, colour=i)
-            )
+            bend = one["loss"] + one["bend"] * np.log(line / one["n_opt"]) ** 2
+            series.append(Series(label="", x=line.tolist(), y=bend.tolist(), line=True, colour=colour))
     bottoms = [one for one in valleys if not one["warning"]]
     series.append(Series(label="best size", x=[one["n_opt"] for one in bottoms], y=[one["loss"] for one in bottoms],
-                         colour=8, glyph="✕"))  # fmt: skip
+                         colour=LAW, glyph="✕"))  # fmt: skip
     return Chart(
         title=f"IsoFLOPs: {len(valleys)} budgets", x_label="parameters", y_label="loss (nats)", series=tuple(series),
         log_x=True, log_y=True,
@@ -208,19 +217,25 @@ def isoflop_chart(pool: Points, valleys: Sequence[Mapping[str, Any]], y_values: 
 
 
 def ladder_chart(rows: Sequence[Mapping[str, Any]], cost: str, effect: str) -> Chart:
-    """Effect against cost: a line a ladder, or the frontier among all options. rows: those of `shrunk icer`."""
+    """Effect against cost: a line a ladder with its rungs, or the frontier among all options. rows: those of `shrunk icer`.
+    Rungs where something else than the axis changes have a sign of their own."""
     axes = list(dict.fromkeys(row["axis"] for row in rows))
     falls = effect in ("perplexity", "loss")
     sign = -1.0 if falls else 1.0
     series: list[Series] = []
+
+    def put(some: Sequence[Mapping[str, Any]], label: str, line: bool, colour: int, glyph: str = "") -> None:
+        if some:
+            x, y = [float(row["cost"]) for row in some], [sign * float(row["effect"]) for row in some]
+            series.append(Series(label=label, x=x, y=y, line=line, colour=colour, glyph=glyph))
+
     for i, axis in enumerate(axes):
         mine = [row for row in rows if row["axis"] == axis]
         kept = [row for row in mine if "dominated" not in row["status"]]
-        out = [row for row in mine if "dominated" in row["status"]]
-        for some, line, label, colour in ((kept, True, axis or "frontier", i), (out, False, "dominated", GREY)):
-            if some:
-                series.append(Series(label=label, x=[float(r["cost"]) for r in some], y=[sign * float(r["effect"]) for r in some],
-                                     line=line, colour=colour))  # fmt: skip
+        put(kept, axis or "frontier", False, i)
+        put(kept, "", True, i)
+    put([row for row in rows if "dominated" in row["status"]], "dominated", False, GREY, "·")
+    put([row for row in rows if row["warning"].startswith("not only")], "something else changes too", False, GREY, "!")
     counting = next((row["counting"] for row in rows if row.get("counting")), "")
     unit = {
         "flops": axis_label("flops", counting),

@@ -47,7 +47,8 @@ def list_frontier(
             for end, value in (("", at), ("_low", low), ("_high", high))
         }
         rows = [
-            dict(one.__dict__) | spans | {"run": None, "update": None, "counting": counting} for one in found.valleys
+            dict(one.__dict__) | spans | {"points": one.points, "run": None, "update": None, "counting": counting}
+            for one in found.valleys
         ]
         notes = [f"N_opt grows as C^{found.n_exponent:.3f} [{found.n_interval[0]:.3f}, {found.n_interval[1]:.3f}], D_opt as "
                  f"C^{found.d_exponent:.3f} [{found.d_interval[0]:.3f}, {found.d_interval[1]:.3f}]", *found.warnings]  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
+from shrunk_core.errors import StoreError
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
 
 WIDE = 110
 """Columns from which the numbers stand beside the chart rather than below it."""
-SIDE = 50
 DEBOUNCE = 1.5
 """Seconds of quiet after news before the law is fitted again; a grid that finishes run after run is fitted at least
 every `PATIENCE` seconds."""
 PATIENCE = 8.0
+RETRY = 3.0
+"""Seconds until the lab is asked again where its index was busy."""
 _NEWS = ("reference-imported", "reference-removed", "cell-finished")
 
 
@@ -75,11 +78,12 @@ class ScalingPane(Pane):
     ScalingPane #scaling-where.-open { display: block; }
     ScalingPane #scaling-body { layout: vertical; height: 1fr; }
     ScalingPane #scaling-chart { height: 1fr; min-height: 12; width: 1fr; }
-    ScalingPane #scaling-side { height: 5; width: 1fr; padding: 0 0 0 1; background: $surface; }
+    ScalingPane #scaling-side { height: 5; width: 1fr; padding: 0 0 0 1; background: $surface; overflow-x: auto; }
+    ScalingPane #scaling-numbers { width: auto; text-wrap: nowrap; }
     ScalingPane #scaling-side.-tall { height: 40%; }
     ScalingPane.-wide #scaling-body { layout: horizontal; }
     ScalingPane.-wide #scaling-chart { height: 1fr; }
-    ScalingPane.-wide #scaling-side, ScalingPane.-wide #scaling-side.-tall { height: 1fr; width: 50; }
+    ScalingPane.-wide #scaling-side, ScalingPane.-wide #scaling-side.-tall { height: 1fr; width: 56; }
     """
 
     can_focus = True
@@ -186,7 +190,9 @@ class ScalingPane(Pane):
 
     def _failed(self, problem: Exception) -> None:
         self._head("could not be worked out")
-        self.query_one("#scaling-numbers", Static).update(str(problem))
+        self.query_one("#scaling-numbers", Static).update("\n".join(textwrap.wrap(str(problem), 50)))
+        if isinstance(problem, StoreError) and self._front:  # another process holds the index for a moment
+            self._later(RETRY)
 
     # ------------------------------------------------------------------ showing
 

@@ -180,6 +180,9 @@ def _notes(notes: Sequence[str]) -> list[str]:
     return [line for note in notes for line in ("", note)]
 
 
+_MARKED = {"unfinished schedule": "unfinished", "in warm-up; unfinished schedule": "warm-up"}
+
+
 def _frontier(base: Study, source: Source, points: Points) -> Study:
     method = base.choice.method
     _, rows, notes = list_frontier(source, method, False, 0)
@@ -191,7 +194,16 @@ def _frontier(base: Study, source: Source, points: Points) -> Study:
         lines = _table(("FLOPs", "best N", "best D", "loss", ""), table)
     else:
         chart = frontier_chart(points, rows, losses(points), method)
-        table = [(short(r["flops"]), short(r["loss"]), str(r["run"]), str(r["update"]), r["warning"]) for r in rows]
+        table = [
+            (
+                short(r["flops"]),
+                short(r["loss"]),
+                str(r["run"]),
+                str(r["update"]),
+                str(_MARKED.get(r["warning"], r["warning"])),
+            )
+            for r in rows
+        ]
         lines = _table(("FLOPs", "loss", "run", "update", ""), table)
     return replace(base, chart=chart, lines=(*lines, *_notes(notes)))
 
@@ -225,7 +237,7 @@ def _correlations(base: Study, source: Source, points: Points) -> Study:
         (r["y"], r["method"] + (" given N" if r["given"] else ""), short(r["value"]), _span(r), str(r["n"]))
         for r in rows
     ]
-    lines = _table(("task", "perplexity against it", "value", "95 %", "n"), table)
+    lines = _table(("task", "perplexity", "value", "95 %", "n"), table)
     for axis in SHAPE:
         steps = _steps(points, axis) if axis in base.groups else []
         if steps:

@@ -40,6 +40,11 @@ def test_chinchilla_constants(shared_data: Path) -> None:
     )
     published = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
     assert all(found.intervals[s][0] < value < found.intervals[s][1] for s, value in published.items())
+    # 1.96 standard errors to either side, Besiroglu et al. 2024 (arXiv 2404.10102), table 1
+    errors = {"E": 0.03, "A": 124.58, "B": 1293.23, "alpha": 0.02, "beta": 0.02}
+    for symbol, error in errors.items():
+        low, high = found.intervals[symbol]
+        assert 0.5 < (high - low) / (2 * 1.96 * error) < 2, symbol
     assert found.agreed > 400
 
 

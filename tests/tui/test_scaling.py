@@ -124,7 +124,8 @@ def test_ladders_frontier_and_missing_scores(grid: Path) -> None:
     async def tell(pilot: Pilot[None], pane: ScalingPane) -> None:
         await pilot.press("v")
         await answered(pilot)
-        assert "unfinished schedule" in numbers(pane) and "frontier (envelope)" in chart(pane)
+        assert "unfinished" in numbers(pane) and "frontier (envelope)" in chart(pane)
+        assert "□ unfinished schedule" in chart(pane)
         await pilot.press("v")
         await answered(pilot)
         assert "gain: fall of perplexity per 1e16 FLOPs" in numbers(pane) and "num_layers" in numbers(pane)

@@ -146,6 +146,14 @@ def test_a_smooth_law_with_two_breaks_is_fitted() -> None:
         fit_bnsl(x, y, breaks=0)
 
 
+def test_more_parameters_than_runs_is_not_identifiable() -> None:
+    """Forty rows of two curves fit any law of five parameters, and tell none of them."""
+    x = np.geomspace(1e2, 1e8, 40)
+    runs = ["a", "b"] * 20
+    found = fit_bnsl(x, 3 * x**-0.1 + 0.2, runs=runs, bootstrap=50)
+    assert not found.identifiable and "6 parameters cannot be told from 2 independent runs" in found.reason
+
+
 def test_the_door_refuses_mixed_scales_and_names_what_is_missing() -> None:
     y = 80 * X**-0.1
     with pytest.raises(FitError, match="mix FLOPs countings"):

@@ -14,9 +14,10 @@ from shrunk_core.analysis.powerlaw import fit_power
 from shrunk_core.errors import ConfigError
 
 from shrunk_tui.charts import draw
+from shrunk_tui.cli.frontiers import valleys
 from shrunk_tui.cli.points import Points
 from shrunk_tui.figures import check_name, render, save
-from shrunk_tui.scaling_charts import Overlay, fit_chart, ladder_chart, points_chart
+from shrunk_tui.scaling_charts import Overlay, fit_chart, frontier_chart, isoflop_chart, ladder_chart, points_chart
 
 RNG = np.random.default_rng(3)
 X = np.geomspace(1e14, 1e17, 30)
@@ -75,11 +76,32 @@ def test_a_law_that_cannot_be_told_is_not_drawn() -> None:
 
 def test_ladders_and_bare_points() -> None:
     rows = [
-        {"axis": "num_layers", "status": "reference", "cost": 1e15, "effect": -20.0, "counting": "paper"},
-        {"axis": "num_layers", "status": "rung", "cost": 2e15, "effect": -15.0, "counting": "paper"},
+        {
+            "axis": "num_layers",
+            "status": "reference",
+            "cost": 1e15,
+            "effect": -20.0,
+            "counting": "paper",
+            "warning": "",
+        },
+        {
+            "axis": "num_layers",
+            "status": "rung",
+            "cost": 2e15,
+            "effect": -15.0,
+            "counting": "paper",
+            "warning": "not only",
+        },
     ]
     made = ladder_chart(rows, "flops", "perplexity")
     assert made.series[0].label == "num_layers" and list(made.series[0].y) == [20.0, 15.0]
+    assert made.series[1].line and made.series[-1].glyph == "!" and list(made.series[-1].x) == [2e15]
+    front = [
+        {"flops": 1e15, "loss": 5.0, "warning": "in warm-up; unfinished schedule"},
+        {"flops": 2e15, "loss": 4.0, "warning": ""},
+    ]
+    names = [one.label for one in frontier_chart(POINTS, front, POINTS.numbers("loss"), "paper").series]
+    assert names == ["evaluations", "frontier (paper)", "in warm-up"]
     assert [one.label for one in points_chart(POINTS, "flops", "loss").series] == ["H 32", "H 64"]
 
 
@@ -90,3 +112,25 @@ def test_one_module_uses_matplotlib_and_only_when_a_figure_is_saved() -> None:
     assert found == ["figures.py"]
     code = "import sys, shrunk_tui.figures; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+def test_isoflops_are_drawn_as_they_were_fitted_and_none_is_left_out() -> None:
+    """Nine budgets of five sizes: six with signs of their own, three grey, a parabola and a bottom each."""
+    budgets = np.geomspace(1e17, 1e21, 9)
+    rows = [
+        {
+            "flops": c,
+            "n": 0.1 * c**0.5 * scale,
+            "loss": 2 + 50 * c**-0.1 + 0.05 * np.log(scale) ** 2,
+            "run": f"{c:g} {scale}",
+        }
+        for c in budgets
+        for scale in (0.25, 0.5, 1.0, 2.0, 4.0)
+    ]
+    pool = Points(source="a test", rows=rows, places=[r["run"] for r in rows], columns=tuple(rows[0]))
+    found = valleys(pool, 0).valleys
+    made = isoflop_chart(pool, [dict(one.__dict__) for one in found], pool.numbers("loss"))
+    assert sum(len(one.x) for one in made.series if not one.line and one.label != "best size") == 45
+    assert [one.label for one in made.series if one.label][-2:] == ["3 more", "best size"]
+    bottoms = [min(one.y) for one in made.series if one.line]
+    assert bottoms == pytest.approx([one.loss for one in found], rel=1e-4) and len(bottoms) == 9

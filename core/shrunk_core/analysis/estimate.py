@@ -121,6 +121,8 @@ def estimate(form: Form, log_y: Array, design: Design, settings: Settings, known
 
     draws = np.empty((0, width))
     units = design.units
+    if units < width:
+        known = known or f"{width} parameters cannot be told from {units} independent run{'s' if units > 1 else ''}"
     if settings.bootstrap and units > width and not known:
         weights = boot.resample(design.clusters, settings.bootstrap, rng, at_least=width + 1)
         basins = _basins(solved.theta[order], solved.objective[order])

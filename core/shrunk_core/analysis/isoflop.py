@@ -23,14 +23,22 @@ _LEAST_SIZES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Valley:
-    """One budget: the size n_opt and tokens d_opt at the bottom of its parabola, and the loss there."""
+    """One budget: the size n_opt and tokens d_opt at the bottom of its parabola, and the loss there.
+
+    bend   the parabola is loss + bend (log N - log n_opt)^2. rows: places in the input of the points of this budget.
+    """
 
     flops: float
     n_opt: float
     d_opt: float
     loss: float
-    points: int
+    bend: float
+    rows: tuple[int, ...]
     warning: str = ""
+
+    @property
+    def points(self) -> int:
+        return len(self.rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +56,7 @@ class IsoFlops:
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__) | {
-            "valleys": [dict(one.__dict__) for one in self.valleys],
+            "valleys": [dict(one.__dict__) | {"points": one.points} for one in self.valleys],
             "n_interval": [plain(end) for end in self.n_interval],
             "d_interval": [plain(end) for end in self.d_interval],
             "warnings": list(self.warnings),
@@ -105,7 +113,8 @@ def isoflop(
                 n_opt=n_opt,
                 d_opt=float(np.exp(log_c[j]) / (ratio[j] * n_opt)),
                 loss=float(bottom[0]),
-                points=len(rows),
+                bend=float(bend[0]),
+                rows=tuple(map(int, rows)),
                 warning=problem,
             )
         )
