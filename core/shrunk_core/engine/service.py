@@ -176,6 +176,7 @@ class Supervisor:
         self._fill()
         if time.monotonic() - self._beat_at > HEARTBEAT_SECONDS:
             recover(self)
+            self.watch.keep()
             self.beat()
             self.duties.beat(self)
 
@@ -185,7 +186,8 @@ class Supervisor:
         if self.desk.epoch() != self.epoch:  # taken over from another host: what is left of ours goes home
             self.leaving = True
             return
-        write_atomically(self.desk.owner, json.dumps(asdict(this_process()) | {"heartbeat": time.time()}))
+        claim = asdict(this_process()) | {"heartbeat": time.time(), "slots": len(self.slots), "taken": len(self.jobs())}
+        write_atomically(self.desk.owner, json.dumps(claim))
 
     # ------------------------------------------------------------ the queue
 
