@@ -33,10 +33,14 @@ class FileLock:
 
 def is_locked(path: Path) -> bool:
     """True if a living process holds the lock. An absent file is not locked."""
-    if not path.exists():
-        return False
-    lock = FileLock(path)
     try:
-        return not lock.take()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a look needs no right to write
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
     finally:
-        lock.release()
+        os.close(descriptor)
