@@ -130,7 +130,7 @@ class Terminal:
 
 
 def app(lab: Path) -> list[str]:
-    return [sys.executable, "-P", "-m", "shrunk_tui.cli.app", "--lab", str(lab)]
+    return [sys.executable, "-P", "-m", "shrunk_tui.cli.start", "--lab", str(lab)]
 
 
 def make_lab(folder: Path, runs: int, steps: int, name: str = "run") -> Path:

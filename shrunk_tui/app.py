@@ -64,7 +64,10 @@ class ShrunkApp(App[None]):
     def on_mount(self) -> None:
         theme = self.session.state.get("app.theme", DARK.name)
         self.theme = theme if theme in self.available_themes else DARK.name
-        self.set_class(self.session.ascii, "-ascii")
+        if self.session.ascii:
+            from .ascii_look import AsciiSigns
+
+            self._filters.append(AsciiSigns())
         self.theme_changed_signal.subscribe(self, lambda theme: self.session.state.set("app.theme", theme.name))
         self.go(self._start or self.session.state.get("app.tab", "runs"))
         self.call_after_refresh(self._after_first_frame)

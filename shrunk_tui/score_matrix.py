@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shrunk_core.config.cell import CellSpec
@@ -11,10 +11,32 @@ from shrunk_core.config.cell import CellSpec
 MISSING = "."
 """What stands for a cell that has not been scored."""
 
+AVERAGES = ("average", "without wnli")
+"""Columns of a matrix of several GLUE tasks: the plain mean of the tasks' means, and the same without wnli, whose few and
+adversarial rows are noise."""
+
 
 def matrix_columns(cells: Sequence[CellSpec]) -> list[str]:
-    """`run`, `checkpoint` and the tasks in the order in which they were asked for."""
-    return ["run_id", "checkpoint", *dict.fromkeys(task_label(c.task.name, c.filtered) for c in cells)]
+    """`run`, `checkpoint` and the tasks in the order in which they were asked for, then their averages."""
+    tasks = list(dict.fromkeys(task_label(c.task.name, c.filtered) for c in cells))
+    return ["run_id", "checkpoint", *tasks, *(AVERAGES if len(_averaged(cells)) > 1 else ())]
+
+
+def _averaged(cells: Sequence[CellSpec]) -> list[str]:
+    """Labels of the tasks that averages are over: those of GLUE."""
+    return list(dict.fromkeys(task_label(c.task.name, c.filtered) for c in cells if c.task.average))
+
+
+def averages(means: Mapping[str, float], tasks: Sequence[str]) -> dict[str, str]:
+    """The AVERAGES of these tasks as text; `.` while one of them has no mean, because averages over different tasks do not
+    compare.
+    """
+    without = [task for task in tasks if task.split(",")[0] != "wnli"]
+    texts = (
+        short(sum(means[t] for t in some) / len(some)) if some and all(t in means for t in some) else MISSING
+        for some in (tasks, without)
+    )
+    return dict(zip(AVERAGES, texts, strict=True))
 
 
 def task_label(task: str, filtered: bool) -> str:
@@ -23,7 +45,7 @@ def task_label(task: str, filtered: bool) -> str:
 
 def matrix_rows(scores: Iterable[dict[str, Any]], cells: Sequence[CellSpec]) -> list[dict[str, Any]]:
     """A row a run and checkpoint; a cell is `.712 ±.004 (3)`: mean over seeds of the task's score (the mean of its metrics
-    and splits), standard deviation over seeds, seeds; `.` where nothing is scored yet.
+    and splits), standard deviation over seeds, seeds; `.` where nothing is scored yet. AVERAGES come last.
     """
     by_cell: dict[tuple[str, str, str, int], list[float]] = {}
     for row in scores:
@@ -37,11 +59,14 @@ def matrix_rows(scores: Iterable[dict[str, Any]], cells: Sequence[CellSpec]) -> 
         tasks = asked.setdefault((cell.run_id, cell.checkpoint), {})
         label = task_label(cell.task.name, cell.filtered)
         tasks[label] = tasks.get(label, 0) + 1
-    return [
-        {"run_id": run_id, "checkpoint": checkpoint}
-        | {task: cell_text(by_task.get((run_id, checkpoint, task), []), wanted) for task, wanted in tasks.items()}
-        for (run_id, checkpoint), tasks in asked.items()
-    ]
+    averaged = _averaged(cells)
+    rows = []
+    for (run_id, checkpoint), tasks in asked.items():
+        found = {task: by_task.get((run_id, checkpoint, task), []) for task in tasks}
+        means = {task: sum(values) / len(values) for task, values in found.items() if values}
+        texts = {task: cell_text(found[task], wanted) for task, wanted in tasks.items()}
+        rows.append({"run_id": run_id, "checkpoint": checkpoint} | texts | averages(means, averaged))
+    return rows
 
 
 def cell_text(values: Sequence[float], wanted: int) -> str:

@@ -73,15 +73,31 @@ class Gain:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Average:
+    """Plain mean over so many GLUE tasks, and over those that are not wnli (None when there are none)."""
+
+    mean: float
+    without_wnli: float | None
+    tasks: int
+
+    @property
+    def words(self) -> str:
+        """`.512 / .530 of 5`: the mean, the mean without wnli, how many tasks."""
+        return (
+            f"{short(self.mean)} / {MISSING if self.without_wnli is None else short(self.without_wnli)} of {self.tasks}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskBook:
-    """All that is scored. scores: by run, checkpoint and comparison; averages: by run and checkpoint, with the tasks in
-    them; a model without a score is a finished run whose cells are all missing."""
+    """All that is scored. scores: by run, checkpoint and comparison; averages: of GLUE, by run and checkpoint; a model
+    without a score is a finished run whose cells are all missing."""
 
     tasks: tuple[Task, ...] = ()
     models: tuple[Model, ...] = ()
     scores: dict[tuple[str, str, str], Score] = field(default_factory=dict)
     gains: dict[tuple[str, str, str], Gain] = field(default_factory=dict)
-    averages: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
+    averages: dict[tuple[str, str], Average] = field(default_factory=dict)
 
     def score(self, model: Model, task: Task) -> Score | None:
         return self.scores.get((model.run_id, model.checkpoint, task.comparison))
@@ -111,11 +127,11 @@ def read_book(store: Store) -> TaskBook:
         )
         for g in _dicts(queries.pretraining_gains(store))
     }
-    averages: dict[tuple[str, str], tuple[float, int]] = {}
+    averages: dict[tuple[str, str], Average] = {}
     for row in _dicts(queries.task_averages(store)):
         key = (row["run_id"], row["checkpoint"])
-        if len(row["tasks"]) > averages.get(key, (0.0, 0))[1]:
-            averages[key] = (row["average"], len(row["tasks"]))
+        if key not in averages or len(row["tasks"]) > averages[key].tasks:
+            averages[key] = Average(mean=row["average"], without_wnli=row["without_wnli"], tasks=len(row["tasks"]))
     return TaskBook(
         tasks=_tasks(means), models=tuple(_models(runs, scores)), scores=scores, gains=gains, averages=averages
     )

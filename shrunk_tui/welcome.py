@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from .ascii_look import AsciiSigns
 from .themes import DARK, THEMES
 from .widgets.key_bar import KeyBar
 
@@ -38,8 +39,10 @@ class WelcomeApp(App[tuple[str, Path] | None]):
     Input.-shown { display: block; }
     """
 
-    def __init__(self, here: Path) -> None:
+    def __init__(self, here: Path, ascii_only: bool = False) -> None:
         super().__init__()
+        if ascii_only:
+            self._filters.append(AsciiSigns())
         self.here = here
         self.choice = ""
         for theme in THEMES:

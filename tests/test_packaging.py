@@ -113,7 +113,7 @@ def test_console_script(wheel: Path) -> None:
         (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
         points = configparser.ConfigParser()
         points.read_string(archive.read(name).decode())
-    assert dict(points["console_scripts"]) == {"shrunk": "shrunk_tui.cli.app:main"}
+    assert dict(points["console_scripts"]) == {"shrunk": "shrunk_tui.cli.start:main"}
 
 
 # ---------------------------------------------------------------- the installed wheel

@@ -1,4 +1,4 @@
-"""Every error a user can meet. One place (`shrunk_tui.cli.app.main`) prints them; `exit_code` is the process's answer.
+"""Every error a user can meet. One place (`shrunk_tui.cli.start.main`) prints them; `exit_code` is the process's answer.
 
 A message says what was wrong, where, and what to do. `assert` is for our own mistakes, `ShrunkError` for everything
 that a person's file, data, disk or command can cause.

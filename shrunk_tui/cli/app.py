@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from shrunk_core import __version__
-from shrunk_core.errors import ShrunkError
 from typer.core import TyperCommand, TyperGroup
+
+from .start import main
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module and function, the line in --help)
@@ -56,6 +56,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor:doctor", "Is this machine, this installation, this lab in order?"),
 }
 
+SCREENS: dict[str, str] = {
+    # what the terminal UI calls it; every command that a screen names as its twin is here
+    **dict.fromkeys(("stop", "pause", "resume", "retry", "tag", "note", "delete", "export"), "1, Runs"),
+    "status": "1, Runs, and 7, System (who sits in which slot)",
+    "plot": "1, Runs (curves), and 4, Scaling (laws)",
+    **dict.fromkeys(("plan", "run"), "2, Design"),
+    **dict.fromkeys(("show", "diff"), "3, Run"),
+    "logs": "3, Run, and the supervisor's log on 7, System",
+    **dict.fromkeys(("fit", "frontier", "icer"), "4, Scaling"),
+    **dict.fromkeys(("glue", "minimal-pairs"), "5, Tasks"),
+    "correlate": "5, Tasks, and 4, Scaling",
+    "sql": "6, SQL",
+    "doctor": "7, System",
+}
+
 
 class LazyGroup(TyperGroup):
     """Lists commands from the table above and imports a command's module only when it is really asked for."""
@@ -85,7 +100,8 @@ def load(name: str) -> Any:
     if isinstance(body, typer.Typer):  # a noun with verbs of its own
         return typer.main.get_command(body)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(body)
+    epilog = f"In the terminal UI (`shrunk`): screen {SCREENS[name]}." if name in SCREENS else None
+    app.command(name, context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog)(body)
     return typer.main.get_command(app)
 
 
@@ -131,20 +147,6 @@ def root(
         from .tui import open_terminal
 
         open_terminal(lab, read_only=read_only, ascii_only=ascii_only)
-
-
-def main() -> None:
-    """Entry point of `shrunk`: runs a command and turns every known error into one message and an exit code."""
-    try:
-        app()
-    except ShrunkError as problem:
-        print(f"shrunk: {problem}", file=sys.stderr)
-        sys.exit(problem.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # `shrunk ... | head`: the reader has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 if __name__ == "__main__":

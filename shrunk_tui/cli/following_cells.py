@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from pathlib import Path
@@ -21,16 +22,18 @@ LOOK_SECONDS = 0.25
 ANOTHER_SUPERVISOR_SECONDS = 5.0
 
 
-def work_through(lab: Path, cells: list[CellSpec]) -> int:
+def work_through(lab: Path, cells: list[CellSpec], *, seconds: float = math.inf) -> int:
     """Queue the missing cells and follow them. Returns the exit code: 0, 1 when a cell failed, 130 when interrupted.
 
-    The first Ctrl-C stops these cells, each after the update it is in; what they have done is kept.
+    The first Ctrl-C stops these cells, each after the update it is in; what they have done is kept. So does the end of
+    `seconds`; the exit code is 1 then.
     """
     names = {cell.job_id: cell for cell in cells}
     queued = submit_cells(lab, cells)["queued"]
     say(f"{len(cells)} cells: {len(queued)} to do, {len(cells) - len(queued)} done or under way")
     watch = Watch(lab, {parent_of(job) for job in names}, cells=True)
     since, served_at, interrupted = time.time(), time.monotonic(), 0
+    stop_at = time.monotonic() + seconds
     states: dict[str, str] = {}
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -55,6 +58,10 @@ def work_through(lab: Path, cells: list[CellSpec]) -> int:
                 elif time.monotonic() - served_at > ANOTHER_SUPERVISOR_SECONDS:
                     submit_cells(lab, cells)  # the supervisor died: another one takes up what is not done
                     served_at = time.monotonic()
+                if time.monotonic() > stop_at:
+                    say(f"{seconds:g} s are over; stopping these cells")
+                    stop(lab, list(names))
+                    stop_at = math.inf
                 time.sleep(LOOK_SECONDS)
             except KeyboardInterrupt:
                 interrupted += 1

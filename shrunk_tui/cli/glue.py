@@ -17,6 +17,7 @@ from ..score_matrix import matrix_columns, matrix_rows
 from .following_cells import work_through
 from .output import Format, FormatOption, LabOption, print_rows, say
 from .runs import choose
+from .task_answers import gains_of, pairs_of, say_gains, scores_of
 
 SCORE_COLUMNS = (
     "run_id", "checkpoint", "task", "filtered", "seed", "metric", "value", "stderr", "n", "epochs", "logged_at",
@@ -104,14 +105,7 @@ def glue(
         gains = gains_of(folder, {c.comparison for c in plan.cells}, set(chosen))
         if gains:
             say("gain of pre-training, paired, 95 % over seeds and examples (--gain prints all of it):")
-            for row in gains:
-                verdict = (
-                    "" if row["low"] > 0 else "  (holds 0: no gain to be told)" if row["high"] >= 0 else "  (a loss)"
-                )
-                say(
-                    f"  {row['run_id']} {row['task']} {row['metric']}: {row['gain']:+.3f} "
-                    f"[{row['low']:+.3f}, {row['high']:+.3f}], {row['seeds']} seeds, n {row['n']}{verdict}"
-                )
+            say_gains(gains)
     else:
         print_rows(found, SCORE_COLUMNS, how)
     raise typer.Exit(outcome)
@@ -198,40 +192,3 @@ def report_counts(counts: list[Any]) -> None:
             say(f"{count.task} {split.split}: {kept} examples" + (f": {labels}" if labels else ""))
         if count.refusal:
             say(f"not scored: {count.refusal}")
-
-
-def _rows(lab: Path, query: str, params: list[Any]) -> list[dict[str, Any]]:
-    from shrunk_core.store.store import open_store
-
-    store = open_store(lab)
-    store.refresh(force=True)
-    result = store.query(query, params=params)
-    store.close()
-    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
-
-
-def scores_of(lab: Path, job_ids: list[str]) -> list[dict[str, Any]]:
-    """The rows of `task_scores` of these cells."""
-    query = (
-        "select * from task_scores where job_id in (select unnest(?::varchar[])) "
-        "order by run_id, task, filtered, checkpoint, seed, split, place"
-    )
-    return _rows(lab, query, [job_ids])
-
-
-def gains_of(lab: Path, comparisons: set[str], run_ids: set[str]) -> list[dict[str, Any]]:
-    """The rows of `pretraining_gain` of these questions and runs."""
-    query = (
-        "select * from pretraining_gain where comparison in (select unnest(?::varchar[])) "
-        "and run_id in (select unnest(?::varchar[])) order by run_id, task, filtered, split, place"
-    )
-    return _rows(lab, query, [sorted(comparisons), sorted(run_ids)])
-
-
-def pairs_of(lab: Path, job_ids: list[str]) -> list[dict[str, Any]]:
-    """The rows of `minimal_pairs` of these cells."""
-    query = (
-        "select * from minimal_pairs where job_id in (select unnest(?::varchar[])) "
-        "order by run_id, checkpoint, phenomenon, uid nulls first"
-    )
-    return _rows(lab, query, [job_ids])

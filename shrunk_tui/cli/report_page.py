@@ -20,14 +20,14 @@ from shrunk_core.store.store import Store
 from ..charts import Chart, Series
 from ..figures import render
 from ..format import count, flops, short
-from ..scaling_charts import correlation_chart, fit_chart, frontier_chart, ladder_chart
-from .correlating import list_correlations, list_steps, predictor, scores
+from ..scaling_charts import fit_chart, frontier_chart, ladder_chart
 from .fitting import Asked, explaining, measured, report
 from .frontiers import list_frontier, losses
 from .overlay import reference_overlay
-from .points import SHAPE, Points
+from .points import Points
 from .points_lab import lab_points
 from .pricing import list_icer
+from .report_tasks import report_tasks
 from .sources import Source
 
 LAWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -122,7 +122,7 @@ def page(store: Store, wanted: Wanted) -> Page:
     _laws(made, store, source, points)
     _frontier(made, source, read(wanted.counting, True))
     _prices(made, source)
-    _tasks(made, points)
+    report_tasks(made, store, points)
     _general_caveats(made, store, points)
     made.say("## Caveats found")
     made.say(*(f"- {one}" for one in made.found) if made.found else ("None.",))
@@ -320,32 +320,6 @@ def _prices(made: Page, source: Source) -> None:
         made.figure(f"icer-{method}", ladder_chart(rows, "flops", "perplexity"))
         made.command(f"icer --method {method}")
         made.warn(*(f"{method}: {note}" for note in notes if " at base " not in note))
-
-
-def _tasks(made: Page, points: Points) -> None:
-    if not points.tasks:
-        return
-    made.say("## Task scores")
-    names = scores(points, [])
-    rows = [[row["name"], *("-" if row[name] is None else f"{row[name]:.4g}" for name in names)] for row in points.rows]
-    made.table(("run", *names), rows)
-    try:
-        columns, found = list_correlations(points, "perplexity", [], "n", max(200, made.wanted.bootstrap), 0)
-        made.table(columns, [[short(r[c]) if isinstance(r[c], float) else r[c] for c in columns] for r in found])
-        made.figure(
-            "scores",
-            correlation_chart(predictor(points, "perplexity"), {n: points.values(n) for n in names}, "perplexity"),
-        )
-    except ShrunkError as refused:
-        made.say(f"Correlations: {refused}.")
-    made.command("correlate --given n")
-    for axis in SHAPE:
-        try:
-            columns, found = list_steps(points, axis, [])
-        except ShrunkError:
-            continue
-        made.say(f"Pairs of runs that differ in `{axis}` only:")
-        made.table(columns, [[short(r[c]) if isinstance(r[c], float) else r[c] for c in columns] for r in found])
 
 
 def _general_caveats(made: Page, store: Store, points: Points) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from shrunk_core.config.lab import SETTINGS_FILE, find_lab, init_lab
 from shrunk_core.errors import ConfigError
 
-from ..app import open_ui
+from ..app import open_ui, wants_ascii
 
 
 def open_terminal(lab: Path | None, *, read_only: bool, ascii_only: bool) -> None:
@@ -26,7 +26,7 @@ def welcome(here: Path, *, read_only: bool, ascii_only: bool) -> None:
     """Offer to make a lab, to open one, or to play the demo in one."""
     from ..welcome import WelcomeApp
 
-    chosen = WelcomeApp(here.absolute()).run()
+    chosen = WelcomeApp(here.absolute(), wants_ascii(ascii_only)).run()
     if chosen is None:
         return
     what, folder = chosen

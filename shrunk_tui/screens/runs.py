@@ -92,6 +92,7 @@ Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, { } 
         self._drawn: frozenset[str] = frozenset()
         self._stale = False
         self._restored = False
+        self._left_width: int | str = ""
         self.set_class(state.get("runs.layout", "") == "chart", "-chart")
         self.set_class(state.get("runs.layout", "") == "table", "-table")
         saved = state.get("runs.filter", "")
@@ -174,14 +175,13 @@ Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, { } 
 
     def _share_width(self) -> None:
         """Beside each other, the table gets what its columns want and the chart the rest, at least two fifths."""
+        if not self.table.wanted_width:
+            return  # nothing is listed yet
         beside = not self.has_class("-folded") and not self.has_class("-table")
         wanted = min(self.table.wanted_width + 3, 3 * self.size.width // 5)  # a border on either side and the scrollbar
-        width = max(wanted, 2 * self.size.width // 5) if beside else None
-        left = self.query_one("#runs-left")
-        if width is None:
-            left.styles.width = "1fr"
-        elif left.outer_size.width != width:
-            left.styles.width = width
+        width = max(wanted, 2 * self.size.width // 5) if beside else "1fr"
+        if width != self._left_width:
+            self._left_width = self.query_one("#runs-left").styles.width = width
 
     @on(RunTable.Moved)
     def _moved(self) -> None:

@@ -60,7 +60,7 @@ class SystemPane(Pane):
         "which run sits in which slot with what it uses; then other people's processes, the supervisor's log or the alerts: v "
         "changes between them. The machine is looked at only while this screen is in front."
     )
-    twin = "shrunk doctor, shrunk status, shrunk logs"
+    twin = "shrunk doctor, shrunk status, shrunk logs RUN"
     BINDINGS = [
         Binding("v", "view", "Processes, log, alerts"),
         Binding("enter", "open", "Open run"),

@@ -199,11 +199,11 @@ class TasksPane(Pane):
                 heat = None if score is None else (score.mean - low) / (high - low) if high > low else 0.0
                 row.append(ScoreCell(text=cell_words(score, task.seeds), heat=heat))
             average = book.averages.get((model.run_id, model.checkpoint))
-            row.append(ScoreCell(text=f"{average[0]:.3f} of {average[1]}".lstrip("0") if average else ""))
+            row.append(ScoreCell(text=average.words if average else ""))
             cells.append(row)
         headings = [task.label for task in book.tasks]
         if book.averages:
-            headings.append("GLUE mean")
+            headings.append("GLUE / no wnli")
         else:
             cells = [row[:-1] for row in cells]
         self.matrix.show(headings, names, cells)
@@ -249,7 +249,7 @@ class TasksPane(Pane):
             self._put(NOT_SCORED if book.models else NOT_TRAINED)
             return
         if task is None or model is None:
-            self._put("The plain mean of the GLUE tasks on the left.")
+            self._put("The plain mean of the GLUE tasks on the left, and the same without wnli, which is noise.")
             return
         width = self.query_one("#tasks-detail").size.width - 2
         height = self.query_one("#tasks-detail").size.height

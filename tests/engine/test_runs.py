@@ -15,7 +15,7 @@ import torch
 from shrunk_core.engine.desk import Desk
 from shrunk_core.engine.watch import Watch, read_standings
 from shrunk_core.record.eventlog import read_events
-from shrunk_core.record.events import Evaluated, Finished, Resumed, Started, Step
+from shrunk_core.record.events import Evaluated, Failed, Finished, Resumed, Started, Step
 from shrunk_core.record.rundir import RunDir, run_dirs
 from shrunk_core.record.status import RunStatus
 from shrunk_core.store.store import open_store
@@ -266,6 +266,19 @@ def test_a_data_error_fails_every_run_with_one_message(lab: Path, tmp_path: Path
     assert {r["status"] for r in rows} == {"failed"}
     assert len({r["reason"] for r in rows}) == 1
     assert "vocab_size" in rows[0]["reason"]
+
+
+def test_a_run_that_breaks_keeps_its_last_good_checkpoint_and_says_where(lab: Path, tmp_path: Path) -> None:
+    """With epsilon 0 the first step divides 0 by 0 where a weight had no gradient: a finite loss, weights that are none."""
+    grid = write_grid(tmp_path, train="adam_eps = 0.0\ncheckpoint_every = 1")
+    assert shrunk("run", grid, "--lab", lab).returncode == 1
+    (run,) = run_dirs(lab)
+    events = list(read_events(run.events_file))
+    (end,) = [e for e in events if isinstance(e, Failed)]
+    assert end.cause == "non-finite"
+    for words in ("update 1", "learning rate", "gradient norm", "no checkpoint yet"):
+        assert words in end.message
+    assert not list(run.checkpoints.glob("update-*"))
 
 
 def test_sql_answers_while_runs_train(lab: Path, tmp_path: Path) -> None:

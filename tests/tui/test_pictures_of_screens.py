@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from shrunk_tui.app import ShrunkApp
 from shrunk_tui.session import LabSession
 
-from .stage import fill, screen_text, settle, until
+from .stage import fill, play, screen_text, settle, until
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
 
@@ -35,3 +35,33 @@ def test_runs(lab: Path, size: str, ascii_only: bool, snap_compare) -> None:
             assert chart.codes.max() < 128
 
     assert snap_compare(app, terminal_size=SIZES[size], run_before=ready)
+
+
+def test_in_ascii_mode_every_sign_on_every_screen_is_ascii(lab: Path) -> None:
+    fill(lab)
+
+    async def story(app: ShrunkApp, pilot: Pilot[None]) -> None:
+        def odd() -> set[str]:
+            return {sign for sign in screen_text(app) if ord(sign) > 127}
+
+        assert not odd()
+        for key in "coD":
+            await pilot.press(key)
+            await settle(pilot)
+            assert not odd(), key
+            await pilot.press("escape")
+        await pilot.press("question_mark")
+        await settle(pilot)
+        assert not odd(), "help"
+        await pilot.press("escape")
+        for name in ("design", "run", "scaling", "tasks", "sql", "system"):
+            app.go(name)
+            await settle(pilot)
+            assert not odd(), name
+            if name == "design":
+                await pilot.press("i")
+                await settle(pilot)
+                assert not odd(), "iso"
+                await pilot.press("escape")
+
+    play(lab, story, size=(80, 24), ascii_only=True)

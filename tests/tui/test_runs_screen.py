@@ -245,3 +245,20 @@ def test_no_key_of_the_footer_is_cut_off_at_80_columns(lab: Path) -> None:
                 assert word in text, (focus, word)
 
     play(lab, story, size=(80, 24))
+
+
+def test_the_table_takes_what_its_columns_want_and_the_chart_the_rest(lab: Path) -> None:
+    fill(lab)
+
+    async def story(app: ShrunkApp, pilot: Pilot[None]) -> None:
+        left, chart = app.query_one("#runs-left"), app.query_one("#runs-chart")
+        assert left.outer_size.width == min(table(app).wanted_width + 3, 120)
+        assert "params" in screen_text(app) and "left" in screen_text(app)
+        await pilot.resize_terminal(120, 40)
+        await settle(pilot)
+        assert left.outer_size.width == 72 and chart.outer_size.width == 48, "three fifths at most"
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert left.outer_size.width == chart.outer_size.width == 80, "one above the other"
+
+    play(lab, story, size=(200, 60))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 from shrunk_core.errors import ConfigError
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from shrunk_tui.app import ShrunkApp
 from shrunk_tui.cli.app import app as command_line
+from shrunk_tui.cli.start import plain_call
 from shrunk_tui.screens.help import HelpScreen
 from shrunk_tui.screens.tabs import TABS
 from shrunk_tui.session import LabSession
@@ -66,6 +68,19 @@ def test_help_names_the_headless_twin(lab: Path) -> None:
             assert not isinstance(app.screen, HelpScreen)
 
     asyncio.run(story())
+
+
+def test_every_screen_names_its_commands_and_their_help_names_the_screen() -> None:
+    for tab in TABS:
+        pane = tab.load()
+        twins = re.findall(r"shrunk ([a-z-]+)", pane.twin)
+        assert twins, f"{pane.title} names no command"
+        for name in twins:
+            found = CliRunner().invoke(command_line, [name, "--help"])
+            assert found.exit_code == 0 and f"{tab.key}, {tab.title}" in " ".join(found.output.split()), (
+                name,
+                tab.title,
+            )
 
 
 def test_palette_finds_actions_and_runs_by_name(lab: Path) -> None:
@@ -128,6 +143,16 @@ def test_a_pipe_gets_the_help_and_replay_asks_for_a_terminal(lab: Path) -> None:
     run = born(lab, name="small")
     refused = CliRunner().invoke(command_line, ["replay", run.run_id, "--lab", str(lab)])
     assert isinstance(refused.exception, ConfigError) and "needs a terminal" in str(refused.exception)
+
+
+def test_only_the_plain_call_opens_the_screens_without_the_parser() -> None:
+    assert plain_call([]) == {"lab": None, "read_only": False, "ascii_only": False}
+    assert plain_call(["--ascii", "--lab", "x", "--read-only"]) == {
+        "lab": Path("x"), "read_only": True, "ascii_only": True,
+    }  # fmt: skip
+    assert plain_call(["--lab=y"]) == {"lab": Path("y"), "read_only": False, "ascii_only": False}
+    for other in (["status"], ["--help"], ["--lab"], ["--lab", "--ascii"], ["--lab", "x", "status"], ["--version"]):
+        assert plain_call(other) is None, other
 
 
 def test_view_state_survives_what_is_broken(tmp_path: Path) -> None:

@@ -122,9 +122,9 @@ def test_from_the_matrix_to_a_cell_a_gain_a_correlation_and_a_start(
 
     async def tell(pilot: Pilot[None], pane: TasksPane) -> None:
         table = pane.matrix
-        assert table.headings == ["cola", "sst2", "GLUE mean"] and len(table.names) == RUNS
+        assert table.headings == ["cola", "sst2", "GLUE / no wnli"] and len(table.names) == RUNS
         texts = {name: [c.text for c in row] for name, row in zip(table.names, table.cells, strict=True)}
-        assert texts["H16 best"] == [".105 ±.007 (2)", ".600 (1)", ".352 of 2"]
+        assert texts["H16 best"] == [".105 ±.007 (2)", ".600 (1)", ".352 / .352 of 2"]
         assert texts["H512 best"][1] == "." and "1 missing" in head(pane)
         await pilot.press("b")
         assert len(table.names) == 2 * RUNS and "--baseline untrained" in head(pane)

@@ -112,3 +112,18 @@ def test_accuracy_is_told_for_all_for_a_phenomenon_and_for_a_paradigm() -> None:
         "q": (0.0, 1),
         "q/u3": (0.0, 1),
     }
+
+
+def test_the_error_is_over_paradigms_because_pairs_of_one_share_their_contrast() -> None:
+    """A model without knowledge answers a whole paradigm alike: 20 paradigms are 20 tosses, not 1,000."""
+    rng = np.random.default_rng(0)
+    uid = [f"u{i // 50}" for i in range(1000)]
+    pairs = Pairs(["g"] * 1000, ["b"] * 1000, uid, ["p"] * 1000)
+    alike = np.repeat(rng.permutation([True, False] * 10), 50)
+    by_group = {s.group: s for s in pair_scores(pairs, alike, 1)}
+    assert by_group[""].value == 0.5 and by_group[""].stderr == pytest.approx(0.5 / np.sqrt(19))
+    assert by_group["p/u0"].stderr == 0.0
+    tossed = {s.group: s for s in pair_scores(pairs, rng.random(1000) < 0.5, 1)}
+    assert tossed[""].stderr == pytest.approx(0.5 / np.sqrt(1000), rel=0.5)
+    share = tossed["p/u0"].value
+    assert tossed["p/u0"].stderr == pytest.approx((share * (1 - share) / 50) ** 0.5)

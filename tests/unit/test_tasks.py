@@ -203,3 +203,38 @@ def test_pairs_name_the_row_that_is_wrong(tmp_path: Path) -> None:
         read_pairs(path)
     with pytest.raises(DataError, match="does not exist"):
         read_pairs(tmp_path / "none.jsonl")
+
+
+def test_every_shipped_task_reads_its_rows(shared_data: Path) -> None:
+    """The splits that are there: GLUE's test labels are not public, MRPC comes with its original split, MNLI is a sample."""
+    seen = {}
+    for name in shipped_tasks():
+        task = {"mrpc": "mrpc@test", "mnli": "mnli@validation"}.get(name, name)
+        rows = read_task_rows(find_task(task), str(shared_data / "glue"))
+        seen[name] = tuple(len(part) for part in rows.splits.values())
+        assert len(rows.fingerprint) == 12
+    assert seen["cola"] == (8551, 1043) and seen["sst2"] == (67349, 872) and seen["stsb"] == (5749, 1500)
+    assert seen["rte"] == (2490, 277) and seen["wnli"] == (635, 71) and seen["mrpc"] == (4076, 1725)
+    assert seen["qnli"] == (8999, 5463) and seen["mnli"] == (8999, 1000) and seen["qqp"] == (8999, 1000)
+
+
+def test_rows_of_the_hub_are_glues_and_without_it_a_folder_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+    from shrunk_core.language import hub
+
+    asked = []
+
+    def load_dataset(*args: object, **options: object) -> object:
+        asked.append((*args, options["split"]))
+        return iter([{"sentence": "a fine day", "label": 1, "idx": 0}, {"sentence": "a bad one", "label": 0, "idx": 1}])
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(hub, "unreachable", lambda: "")
+    rows = read_task_rows(find_task("sst2"), "hub")
+    assert rows.splits["train"].labels.tolist() == [1, 0] and len(rows.splits["validation"]) == 2
+    assert asked == [("nyu-mll/glue", "sst2", "train"), ("nyu-mll/glue", "sst2", "validation")]
+    monkeypatch.setattr(hub, "unreachable", lambda: "HF_HUB_OFFLINE is set")
+    with pytest.raises(
+        DataError, match="hub:nyu-mll/glue:sst2:train: HF_HUB_OFFLINE is set. .* give a folder with --data"
+    ):
+        read_task_rows(find_task("sst2"), "hub")

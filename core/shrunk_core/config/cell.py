@@ -68,6 +68,10 @@ class FinetuneSpec:
         high=0.5,
     )
     select_max: int = setting(2000, "Most rows of that slice.", unit="examples", low=10)
+    train_examples: int = setting(
+        0, "Fine-tune on at most so many training rows, drawn by the seed: how scores grow with data; 0: all.",
+        unit="examples", low=0,
+    )  # fmt: skip
     bucketing: bool = setting(
         True, "Batches of examples of similar length, in random order; off: random batches. Both pad to the longest."
     )

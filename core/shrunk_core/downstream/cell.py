@@ -21,7 +21,7 @@ from ..record.events import Event
 from ..record.rundir import RunDir, run_dir
 from ..train.pretrain import Barrier
 from ..train.runtime import Requests
-from .examples import encode_rows, open_encoder, selection_places
+from .examples import drawn_places, encode_rows, open_encoder, selection_places
 from .finetune import CellData, FineTuner
 from .metrics import Resampler, metric_value
 from .minimal_pairs import pair_events
@@ -133,6 +133,8 @@ def _data(
         selection = train.take(places)
         train = train.take(np.setdiff1d(np.arange(len(train)), places))
         report("selection", seen, selection)
+    if 0 < spec.train_examples < len(train):
+        train = train.take(drawn_places(len(train), spec.train_examples, cell.seed))
     report(TRAIN, seen, train)
     scored = {split: rows.splits[split] for split in cell.task.splits}
     for split, part in scored.items():

@@ -107,6 +107,11 @@ def selection_places(n: int, share: float, most: int, seed: int) -> np.ndarray:
     return np.sort(generator("selection", seed, 0).permutation(n)[:size])
 
 
+def drawn_places(n: int, wanted: int, seed: int) -> np.ndarray:
+    """Places of `wanted` of n training rows, by seed; fewer are a part of more."""
+    return np.sort(generator("training rows", seed, 0).permutation(n)[:wanted])
+
+
 def open_encoder(folder: Path) -> Encoder:
     """The encoder of a tokenizer folder. DataError names a folder that holds none."""
     if not folder.is_dir():

@@ -241,7 +241,11 @@ def pair_events(
 
 
 def pair_scores(pairs: Pairs, right: np.ndarray, attempt: int) -> Iterator[CellScored]:
-    """Accuracy of everything (group ""), of each phenomenon, and of each paradigm (`phenomenon/uid`). A tie is wrong."""
+    """Accuracy of everything (group ""), of each phenomenon, and of each paradigm (`phenomenon/uid`). A tie is wrong.
+
+    The pairs of a paradigm share their contrast, so that a model prefers one side in most of them whatever it knows: errors
+    are over paradigms where there are several, and binomial within one.
+    """
     groups: dict[str, list[int]] = {"": list(range(len(pairs)))}
     for i, (phenomenon, uid) in enumerate(zip(pairs.phenomenon, pairs.uid, strict=True)):
         groups.setdefault(phenomenon, []).append(i)
@@ -255,8 +259,19 @@ def pair_scores(pairs: Pairs, right: np.ndarray, attempt: int) -> Iterator[CellS
             metric="accuracy",
             place=0,
             value=share,
-            stderr=(share * (1 - share) / n) ** 0.5,
+            stderr=_error(right[places], [pairs.uid[i] for i in places]),
             n=n,
             epoch=0,
             learning_rate=0.0,
         )
+
+
+def _error(right: np.ndarray, uid: list[str]) -> float:
+    """Standard error of the share of `right` [n], clustered by paradigm; binomial when all are of one."""
+    share, n = float(right.mean()), len(right)
+    _, cluster = np.unique(uid, return_inverse=True)
+    clusters = int(cluster.max()) + 1
+    if clusters == 1:
+        return (share * (1 - share) / n) ** 0.5
+    sums = np.bincount(cluster, weights=right - share)
+    return float(np.sqrt((sums**2).sum() * clusters / (clusters - 1)) / n)

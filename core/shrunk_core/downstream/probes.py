@@ -1,8 +1,13 @@
-"""Probes that need no download: tasks made from the run's own held-out documents.
+"""Probes that need no download: tasks made from the run's own corpus.
 
-An example is a held-out unit as it was, or corrupted in one way that only knowledge of the language reveals; half are.
-Everything follows from the text alone (a hash of each unit and document), so that all runs on one corpus have the same
-probe, and so has tomorrow's. Validation and test documents are used, which no run was trained on.
+An example is a unit of the language as it was, or corrupted in one way that only knowledge of the language reveals; half
+are. A unit is cut to the first words that fit in the rows the run was pre-trained on, so that the corrupted place is never
+cut off later. Everything follows from the text alone (a hash of each unit), so that all runs on one corpus with one
+tokenizer and row length have the same probe, and so has tomorrow's.
+
+What is scored comes from held-out documents (validation and test), which no run was trained on. Fine-tuning uses training
+documents: a small corpus holds out far too little to learn from. Pre-training has read those, intact; what it may remember
+of them is of no use on the scored ones, so that a gain is understated by it and never overstated.
 
 Another probe is one more entry in PROBES: a name, what a corrupted unit is called, and a function that corrupts.
 """
@@ -10,7 +15,8 @@ Another probe is one more entry in PROBES: a name, what a corrupted unit is call
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +26,7 @@ from ..config.cell import TaskSpec
 from ..config.spec import RunSpec
 from ..errors import ConfigError, DataError
 from ..language.corpus import corpus_folder
+from ..language.tokenizer import Encoder, load_tokenizer, tokenizer_folder
 from ..language.tokens import read_units
 from .rows import TRAIN, Rows, TaskRows
 
@@ -29,12 +36,9 @@ PROBE = "probe"
 HELD_OUT = "held-out"
 """The scored split of a probe."""
 
-SCORED_SHARE = 0.3
-"""Share of the held-out documents that are scored on; the others are fine-tuned on."""
-
 MOST_TRAIN, MOST_SCORED = 20_000, 4_000
 WORDS = (4, 28)
-"""Fewest and most words of a unit; the most as in Conneau et al. 2018, the fewest one below theirs."""
+"""Fewest and most words of an example; the most as in Conneau et al. 2018, the fewest one below theirs."""
 
 Corrupt = Callable[[list[str], np.random.Generator, list[str]], list[str] | None]
 
@@ -86,38 +90,82 @@ def probe_task(name: str) -> TaskSpec:
     return TaskSpec(name=name, fields=("sentence",), labels=labels, splits=(HELD_OUT,), average=False)
 
 
+def probe_language(run: RunSpec) -> str:
+    """What the rows of a probe depend on: runs that agree in this have the same ones."""
+    return f"{run.corpus_fingerprint} {run.tokenizer_fingerprint} {run.train.sequence_length}"
+
+
 def probe_rows(lab: Path, run: RunSpec, task: TaskSpec) -> TaskRows:
-    """The rows of a probe on a run's corpus. DataError when the corpus is not built or too small."""
+    """The rows of a probe on a run's corpus. DataError when the corpus or tokenizer is not built, or too small."""
     folder = corpus_folder(lab, run.corpus_fingerprint)
-    try:
-        documents = [units for split in ("validation", "test") for units in read_units(folder, split)]
-    except FileNotFoundError:
-        raise DataError(f"no corpus in {folder}: `shrunk run` builds it") from None
-    parts: dict[str, list[str]] = {TRAIN: [], HELD_OUT: []}
-    for units in documents:
-        scored = _hash("document " + "\n".join(units)) / 2**64 < SCORED_SHARE
-        parts[HELD_OUT if scored else TRAIN] += [u for u in units if WORDS[0] <= u.count(" ") + 1 <= WORDS[1]]
-    seen_in_training = set(parts[TRAIN])
-    parts[HELD_OUT] = [unit for unit in parts[HELD_OUT] if unit not in seen_in_training]
-    splits = {
-        split: _examples(task.name, units, most)
-        for (split, units), most in zip(parts.items(), (MOST_TRAIN, MOST_SCORED), strict=True)
-    }
-    return TaskRows(task, splits)
+    tokenizer = tokenizer_folder(lab, run.tokenizer_fingerprint)
+    if not (folder / "train.txt").is_file() or not (tokenizer / "tokenizer.json").is_file():
+        raise DataError(f"no corpus in {folder} or no tokenizer in {tokenizer}: `shrunk run` builds both")
+    room = _Room(Encoder(load_tokenizer(tokenizer)), run.train.sequence_length - 2)  # without `<s>` and `</s>`
+    scored = _lowest(task.name, itertools.chain(_units(folder, "validation"), _units(folder, "test")), MOST_SCORED)
+    known = set(scored)  # a sentence that training documents hold too would tell of memory
+    known &= {unit for unit in _units(folder, TRAIN) if unit in known}
+    trained = _lowest(task.name, _units(folder, TRAIN), MOST_TRAIN + len(known))
+    return TaskRows(
+        task,
+        {
+            TRAIN: _examples(task.name, [u for u in trained if u not in known][:MOST_TRAIN], room),
+            HELD_OUT: _examples(task.name, [u for u in scored if u not in known], room),
+        },
+    )
 
 
-def _examples(name: str, units: list[str], most: int) -> Rows:
-    """The first `most` distinct units in the order of their hashes; every second one that can be is corrupted."""
-    chosen = sorted(set(units), key=lambda unit: (_hash(f"{name} {unit}"), unit))[:most]
-    any_words = [word for unit in chosen for word in unit.split() if word.isalpha()]
+def _units(folder: Path, split: str) -> Iterator[str]:
+    return itertools.chain.from_iterable(read_units(folder, split))
+
+
+def _lowest(name: str, units: Iterable[str], most: int) -> list[str]:
+    """The `most` distinct units with the lowest hashes, in the order of these; in one pass, however many there are."""
+    kept: set[tuple[int, str]] = set()
+    limit = 2**64
+    for unit in units:
+        if (at := _hash(f"{name} {unit}")) < limit:
+            kept.add((at, unit))
+            if len(kept) > 2 * most:
+                kept = set(sorted(kept)[:most])
+                limit = max(kept)[0]
+    return [unit for _, unit in sorted(kept)[:most]]
+
+
+class _Room:
+    """How many tokens words take, in any order, and which of them fit in `room`."""
+
+    def __init__(self, encoder: Encoder, room: int) -> None:
+        self.encoder, self.room = encoder, room
+        self._sizes: dict[str, int] = {}
+
+    def learn(self, words: Iterable[str]) -> None:
+        """Measure these words. At the start of a text a word may have other tokens than inside: the more count."""
+        new = sorted(set(words) - self._sizes.keys())
+        _, first = self.encoder.encode(new)  # both with `</s>`
+        _, twice = self.encoder.encode([f"{word} {word}" for word in new])
+        self._sizes.update(zip(new, np.maximum(first - 1, twice - first).tolist(), strict=True))
+
+    def fitting(self, words: list[str]) -> int:
+        """How many of the words fit, from the first."""
+        return sum(size <= self.room for size in itertools.accumulate(self._sizes[word] for word in words))
+
+
+def _examples(name: str, units: list[str], room: _Room) -> Rows:
+    """An example of each unit's first words, if they are enough and can be corrupted; every second one is."""
+    parts = [unit.split()[: WORDS[1]] for unit in units]
+    room.learn(itertools.chain.from_iterable(parts))
+    parts = [part[:n] for part in parts if (n := room.fitting(part)) >= WORDS[0]]
+    any_words = [word for part in parts for word in part if word.isalpha()]
     texts, labels = [], []
-    for unit in chosen:
-        random = np.random.Generator(np.random.Philox(key=_hash(f"{name} change {unit}")))
-        changed = PROBES[name].corrupt(unit.split(), random, any_words) if any_words else None
-        if changed is None:
+    for text in dict.fromkeys(" ".join(part) for part in parts):
+        words = text.split()
+        random = np.random.Generator(np.random.Philox(key=_hash(f"{name} change {text}")))
+        changed = PROBES[name].corrupt(words, random, any_words) if any_words else None
+        if changed is None or room.fitting(changed) < len(words):
             continue
         label = len(labels) % 2
-        texts.append(" ".join(changed) if label else unit)
+        texts.append(" ".join(changed) if label else text)
         labels.append(label)
     return Rows((texts,), np.array(labels, dtype=np.int64))
 

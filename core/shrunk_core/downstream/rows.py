@@ -22,6 +22,10 @@ HUB = "hub"
 
 TRAIN = "train"
 
+_FOLDER = (
+    "Without a network, give a folder with --data: TASK/SPLIT.jsonl, one JSON object a line with the hub's field names."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -118,7 +122,7 @@ def _hub_rows(name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     from ..language.hub import read_hub
     from ..language.readers import Source
 
-    yield from enumerate(read_hub(Source(name, "hub")), start=1)
+    yield from enumerate(read_hub(Source(name, "hub"), _FOLDER), start=1)
 
 
 def _checked(task: TaskSpec, rows: Iterable[tuple[int, dict[str, Any]]], where: str) -> Rows:

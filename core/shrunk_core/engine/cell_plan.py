@@ -9,7 +9,7 @@ from pathlib import Path
 from ..config.cell import CellSpec, FinetuneSpec, PairsSpec, TaskSpec
 from ..config.spec import RunSpec
 from ..downstream.pair_rows import filter_pairs, pairs_task, read_pairs
-from ..downstream.probes import PROBE, PROBES, probe_rows, probe_task
+from ..downstream.probes import PROBE, PROBES, probe_language, probe_rows, probe_task
 from ..downstream.rows import TaskRows, read_task_rows
 from ..downstream.sizes import refuse_small
 from ..downstream.tasks import find_task
@@ -56,14 +56,14 @@ def plan_cells(lab: Path, runs: dict[str, RunSpec], question: Question) -> CellP
     plan = CellPlan()
     rows: dict[tuple[str, str], TaskRows] = {}
     words: dict[str, frozenset[str]] = {}
-    seen: dict[tuple[str, str], TaskCounts] = {}
+    seen: dict[tuple[str, str, str], TaskCounts] = {}
     for name in question.tasks:
         task = probe_task(name) if name in PROBES else find_task(name)
         for run_id, run in runs.items():
             source = PROBE if name in PROBES else question.source
             if not source:
                 raise ConfigError(f"where are the rows of {name}? --data DIR, or --data hub")
-            key = (name, run.corpus_fingerprint if source == PROBE else "")
+            key = (name, probe_language(run) if source == PROBE else "")
             if key not in rows:
                 rows[key] = probe_rows(lab, run, task) if source == PROBE else read_task_rows(task, source)
             filtered = question.filtered and source != PROBE
@@ -80,7 +80,7 @@ def plan_cells(lab: Path, runs: dict[str, RunSpec], question: Question) -> CellP
                 seed=0,
                 finetune=dataclasses.replace(question.settings, precision=precision),
             )
-            which = (name, cell.vocabulary_digest)
+            which = (*key, cell.vocabulary_digest)
             if which not in seen:
                 if vocabulary and cell.vocabulary_digest not in words:
                     words[cell.vocabulary_digest] = load_vocabulary(vocabulary).words

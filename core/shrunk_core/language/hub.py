@@ -62,12 +62,14 @@ def unreachable() -> str:
     return ""
 
 
-def read_hub(source: Source) -> Iterator[dict[str, Any]]:
-    """The rows of a data set, streamed. Without a network: DataError at once, not after the library's retries."""
+def read_hub(source: Source, instead: str = _LOCAL) -> Iterator[dict[str, Any]]:
+    """The rows of a data set, streamed. Without a network: DataError at once, not after the library's retries, with what
+    to do `instead`.
+    """
     data_set, config, split = parse_hub(source.name)
     problem = unreachable()
     if problem:
-        raise DataError(f"{source.name}: {problem}. {_LOCAL}")
+        raise DataError(f"{source.name}: {problem}. {instead}")
     try:
         from datasets import load_dataset
 
@@ -75,4 +77,4 @@ def read_hub(source: Source) -> Iterator[dict[str, Any]]:
     except DataError:
         raise
     except Exception as failure:
-        raise DataError(f"{source.name}: {failure} {_LOCAL}") from failure
+        raise DataError(f"{source.name}: {failure} {instead}") from failure

@@ -305,6 +305,11 @@ def pretraining_gains(store: Store) -> Result:
     return store.query("from pretraining_gain where place = 0 order by task, filtered, comparison, run_id, checkpoint")
 
 
+def every_gain(store: Store) -> Result:
+    """All columns of `pretraining_gain`, of all metrics and splits."""
+    return store.query("from pretraining_gain order by task, filtered, comparison, run_id, checkpoint, split, place")
+
+
 def task_seeds(store: Store, run_id: str, checkpoint: str, comparison: str) -> Result:
     """Every score of one cell of the matrix of models and tasks: seed, split, metric, value, stderr, n, epochs, job_id."""
     return store.query(

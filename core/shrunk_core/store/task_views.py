@@ -179,7 +179,11 @@ def _minimal_pairs() -> View:
             Column("phenomenon", f"split_part({_GROUP}, '/', 1)", "What the pairs are about."),
             Column("uid", f"nullif(split_part({_GROUP}, '/', 2), '')", "The paradigm; NULL for the whole phenomenon."),
             Column("accuracy", field("value", "DOUBLE"), "Share of pairs whose good sentence is the likelier."),
-            Column("stderr", field("stderr", "DOUBLE"), "Binomial standard error."),
+            Column(
+                "stderr",
+                field("stderr", "DOUBLE"),
+                "Standard error, over paradigms where there are several; binomial within one.",
+            ),
             Column("n", field("n", "BIGINT"), "Pairs."),
             _SETTINGS,
             _CELL,

@@ -90,6 +90,7 @@ class Trainer:
         )
         self._flops = flops_per_sequence(spec.model, spec.train.sequence_length, "paper", scored_share(spec.train))
         self._saved = 0
+        self._told = "nothing reported", 0.0
         self._unreported: list[tuple[int, torch.Tensor, float, torch.Tensor]] = []
         self._reported = self._evaluation_started = time.monotonic()
 
@@ -288,11 +289,15 @@ class Trainer:
                 self.spec.train.precision == "fp16"
             )  # a scaled gradient overflowed: the scaler left this update out
             if not (math.isfinite(loss) and (math.isfinite(norm) or skipped)):
-                raise NonFinite(
-                    f"update {update}: loss {loss}, gradient norm {norm} at learning rate {rate:.3g}. The checkpoint of "
-                    f"update {max(checkpoint.saved_updates(self.run.checkpoints), default=0)} is good. Try a lower "
-                    "learning_rate or clip_norm = 1.0."
-                )
+                raise self._non_finite(update, f"loss {loss}, gradient norm {norm}", rate)
+        self._told = f"after loss {losses[-1]:.4g}, gradient norm {norms[-1]:.3g}", unreported[-1][2]
+
+    def _non_finite(self, update: int, found: str, rate: float) -> NonFinite:
+        good = max(checkpoint.saved_updates(self.run.checkpoints), default=0)
+        kept = f"The checkpoint of update {good} is good" if good else "There is no checkpoint yet"
+        return NonFinite(
+            f"update {update}: {found} at learning rate {rate:.3g}. {kept}. Try a lower learning_rate or clip_norm = 1.0."
+        )
 
     def _evaluate(self, rows: PackedRows, evaluation_id: str) -> Evaluation | None:
         self._evaluation_started = time.monotonic()
@@ -325,9 +330,14 @@ class Trainer:
         return update * self.spec.train.batch_size * self._flops
 
     def _save(self) -> Iterator[Event]:
-        """Durable order: all events so far, then the checkpoint by rename, then the event that names it."""
-        yield Barrier()
+        """Durable order: all events so far, then the checkpoint by rename, then the event that names it.
+
+        NonFinite rather than a checkpoint of weights that are no numbers: the loss tells of them one update late.
+        """
         update = self.progress.update
+        if not self.updater.finite():
+            raise self._non_finite(update, f"weights that are no numbers, {self._told[0]}", self._told[1])
+        yield Barrier()
         size = checkpoint.save(self.run.checkpoints, self.progress, self.updater.state())
         self._saved = update
         yield CheckpointSaved(

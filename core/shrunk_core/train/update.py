@@ -97,6 +97,10 @@ class Updater:
             self.optimizer.zero_grad(set_to_none=True)
         return self._total.clone(), norm
 
+    def finite(self) -> bool:
+        """True if every weight is a number."""
+        return bool(torch.stack([p.detach().isfinite().all() for p in self.model.parameters()]).all())
+
     def drop_gradients(self) -> None:
         """Forget an update that was begun."""
         self.optimizer.zero_grad(set_to_none=self._graphs is None)
