@@ -58,7 +58,7 @@ def test_two_people_work_in_one_lab(folder: Path) -> None:
     done = as_user(ANN, "init", lab, "--shared", folder=folder)
     assert done.returncode == 0, done.stderr
     (lab / "shrunk.toml").write_text("idle_seconds = 0.5\nslots = 1\n")
-    first = write_grid(folder, name="first", updates=3000, evaluate_every=100)
+    first = write_grid(folder, name="first", updates=1500, evaluate_every=100)
     second = write_grid(folder, name="second", updates=60, seeds="[1, 2]")
     done = as_user(ANN, "run", first, "--lab", lab, "--detach", folder=folder)
     assert done.returncode == 0, done.stderr
