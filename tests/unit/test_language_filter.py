@@ -2,7 +2,8 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shrunk_core.language.filter import Document, Filter, Rule
+from shrunk_core.language.filter import Filter, Rule
+from shrunk_core.language.scan import Document
 from shrunk_core.language.words import ALWAYS_KNOWN, normalise
 
 WORDS = frozenset("the dog ran to his house and sat down dont whats old man was here he saw it".split())
@@ -13,7 +14,7 @@ def rule(unit="sentence", min_words=1, max_oov=0.0, span_words=5, span_stride=2)
 
 
 def kept(text, *, words=WORDS, ready=False, **options):
-    return Filter(words, rule(**options)).keep([Document(text, ready)])[0]
+    return Filter(words, rule(**options)).keep([Document(text.encode(), ready)])[0]
 
 
 def test_sentences_are_kept_in_lower_case_with_single_spaces():
@@ -57,9 +58,9 @@ def test_a_document_is_one_unit():
 
 def test_spans_cover_a_document_to_its_end():
     words = [f"w{i}" for i in range(10)]
-    spans = Filter(None, rule("span")).keep([Document(" ".join(words))])[0]
+    spans = Filter(None, rule("span")).keep([Document(" ".join(words).encode())])[0]
     assert spans == [" ".join(words[i : i + 5]) for i in (0, 2, 4)] + ["w6 w7 w8 w9"]
-    assert Filter(None, rule("span")).keep([Document("one two")]) == [["one two"]]
+    assert Filter(None, rule("span")).keep([Document(b"one two")]) == [["one two"]]
 
 
 def test_without_a_vocabulary_everything_long_enough_is_kept():
@@ -68,7 +69,7 @@ def test_without_a_vocabulary_everything_long_enough_is_kept():
 
 def test_counts_and_unknown_words():
     sieve = Filter(WORDS, rule(min_words=2))
-    sieve.keep([Document("The dog ran. The cat ran. Cat. I saw a cat."), Document("...")])
+    sieve.keep([Document(b"The dog ran. The cat ran. Cat. I saw a cat."), Document(b"...")])
     counts = sieve.counts
     assert (counts.documents, counts.documents_kept) == (2, 1)
     assert (counts.units_seen, counts.units_short, counts.units_out_of_vocabulary, counts.units_kept) == (5, 2, 2, 1)
@@ -80,10 +81,10 @@ def test_counts_and_unknown_words():
 def test_forgetting_surfaces_changes_nothing(monkeypatch):
     texts = ["The dog ran. The cat sat.", "He saw it. The dog saw the cat.", "The cat ran. He sat down."] * 3
     whole = Filter(WORDS, rule())
-    expected = [whole.keep([Document(t)]) for t in texts]
+    expected = [whole.keep([Document(t.encode())]) for t in texts]
     monkeypatch.setattr("shrunk_core.language.filter.LIMIT", 3)
     small = Filter(WORDS, rule())
-    assert [small.keep([Document(t)]) for t in texts] == expected
+    assert [small.keep([Document(t.encode())]) for t in texts] == expected
     assert small.top_unknown(3) == whole.top_unknown(3)
 
 
@@ -115,7 +116,7 @@ UNITS = st.sampled_from(["sentence", "span", "document"])
 @settings(deadline=None)
 @given(TEXTS | st.text(max_size=60), UNITS)
 def test_a_kept_unit_has_no_unknown_word(text, unit):
-    for item in Filter(WORDS, rule(unit)).keep([Document(text)])[0]:
+    for item in Filter(WORDS, rule(unit)).keep([Document(text.encode())])[0]:
         words = [w for surface in item.split() for w in normalise(surface)]
         assert words and set(words) <= WORDS | ALWAYS_KNOWN
         assert item == " ".join(item.split())
@@ -124,9 +125,9 @@ def test_a_kept_unit_has_no_unknown_word(text, unit):
 @settings(deadline=None)
 @given(st.lists(TEXTS | st.text(max_size=30), max_size=6), st.randoms(use_true_random=False), UNITS)
 def test_what_is_kept_of_a_document_depends_on_it_alone(texts, random, unit):
-    documents = [Document(t) for t in texts]
-    alone = {d.text: Filter(WORDS, rule(unit)).keep([d])[0] for d in documents}
+    documents = [Document(t.encode()) for t in texts]
+    alone = {d.data: Filter(WORDS, rule(unit)).keep([d])[0] for d in documents}
     random.shuffle(documents)
     sieve = Filter(WORDS, rule(unit))
-    assert [alone[d.text] for d in documents] == sieve.keep(documents)
-    assert sieve.counts.units_kept == sum(len(alone[d.text]) for d in documents)
+    assert [alone[d.data] for d in documents] == sieve.keep(documents)
+    assert sieve.counts.units_kept == sum(len(alone[d.data]) for d in documents)

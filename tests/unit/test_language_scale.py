@@ -12,10 +12,11 @@ from shrunk_core.errors import ConfigError, DataError
 from shrunk_core.language import reduce
 from shrunk_core.language.corpus import build_language, corpus_folder, read_manifest
 from shrunk_core.language.coverage import coverage
-from shrunk_core.language.filter import Document, Filter, Rule
+from shrunk_core.language.filter import Filter, Rule
 from shrunk_core.language.fingers import jaccard, triples
 from shrunk_core.language.measures import esms, measure, read_word_parts
 from shrunk_core.language.mixture import BINS, second_places, thresholds, wanted_words
+from shrunk_core.language.scan import Document
 from shrunk_core.language.statistics import card, corpus_statistics, zipf_exponent
 from shrunk_core.language.tokenizer import Encoder, train_tokenizer, untrained
 from shrunk_core.language.tokens import read_units
@@ -153,7 +154,7 @@ def test_thresholds_take_no_more_than_wanted_but_one_document():
 
 def grown(text, words=frozenset(WORDS), **options):
     rule = Rule(unit="grown-span", **{"min_words": 3, "max_oov": 0.0, **options})
-    return Filter(words, rule).keep([Document(text)])[0]
+    return Filter(words, rule).keep([Document(text.encode())])[0]
 
 
 def test_a_grown_span_starts_at_a_sentence_and_is_cut_before_the_word_that_exceeds():
@@ -187,7 +188,7 @@ def test_a_grown_span_holds_to_its_rule(surfaces, max_oov, min_words):
 @settings(deadline=None)
 @given(st.permutations(range(8)), st.sampled_from(["sentence", "span", "grown-span", "document"]))
 def test_what_is_kept_of_a_document_depends_on_it_alone(order, unit):
-    documents = [Document(t) for t in texts(9, 8, [*WORDS, "zebra"])]
+    documents = [Document(t.encode()) for t in texts(9, 8, [*WORDS, "zebra"])]
     rule = Rule(unit=unit, min_words=3, max_oov=0.05, span_words=6, span_stride=3)
     together = Filter(frozenset(WORDS), rule).keep([documents[i] for i in order])
     for i, kept in zip(order, together, strict=True):

@@ -21,7 +21,7 @@ LINES = "".join(json.dumps(r) + "\n" for r in ROWS)
 def read(*names, **options):
     spec = CorpusSpec(sources=tuple(map(str, names)), **options)
     reading = Reading(spec, resolve(spec))
-    return [d.text for d in reading], reading
+    return [d.data.decode() for d in reading], reading
 
 
 def texts(*names, **options):
@@ -114,7 +114,7 @@ def test_the_embedded_corpus_has_chapters_of_verses():
     spec = CorpusSpec(sources=("embedded:kjv",))
     documents = list(Reading(spec, resolve(spec)))
     assert len(documents) == 1189 and all(d.ready for d in documents)
-    assert sum(d.text.count("\n\n") + 1 for d in documents) == 31_103
+    assert sum(d.data.decode().count("\n\n") + 1 for d in documents) == 31_103
     assert "chapters" in refusal("embedded:kjv", document="paragraph")
 
 
@@ -249,7 +249,7 @@ def test_the_hub_is_streamed_at_its_revision(monkeypatch, tmp_path):
     monkeypatch.setattr(sources, "hub_revision", lambda data_set: "abc")
     spec = CorpusSpec(sources=("hub:a/b:en:test",))
     cache = tmp_path / "sources.json"
-    assert [d.text for d in Reading(spec, resolve(spec, cache))] == [r["text"] for r in ROWS]
+    assert [d.data.decode() for d in Reading(spec, resolve(spec, cache))] == [r["text"] for r in ROWS]
     assert asked == [(("a/b", "en"), {"split": "test", "streaming": True, "revision": "abc"})]
     monkeypatch.setattr(sources, "hub_revision", lambda data_set: "def")
     assert resolve(spec, cache)[0].revision == "abc", "a lab stays with the revision that it first met"

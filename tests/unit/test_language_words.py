@@ -1,12 +1,14 @@
 """Normalisation of words and the rule for ends of sentences."""
 
-import pyarrow as pa
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shrunk_core.language.byte_classes import ByteClasses
 from shrunk_core.language.lexicon import Lexicon
-from shrunk_core.language.sentences import can_end, can_start, sentence_flags
-from shrunk_core.language.words import LINK, NUMBER, Normalisation, entry_words, normalise, simple_words
+from shrunk_core.language.scan import framed
+from shrunk_core.language.sentences import can_end, can_start
+from shrunk_core.language.words import LINK, NUMBER, Normalisation, entry_words, normalise
 
 
 @pytest.mark.parametrize(
@@ -77,12 +79,38 @@ def test_a_sentence_may_start_with(surface, may):
     assert can_start(surface) is may
 
 
-def test_a_lexicon_numbers_surfaces_in_order_and_tells_the_new_ones():
+def test_a_lexicon_numbers_forms_in_order_and_tells_the_new_ones():
     seen = []
-    lexicon = Lexicon(seen.append)
-    assert lexicon.numbers("The dog The .".split()).tolist() == [0, 1, 0, 2]
-    assert lexicon.numbers(["dog", "cat"]).tolist() == [1, 3]
-    assert seen == [["The", "dog", "."], ["cat"]]
+    lexicon = Lexicon(lambda new: seen.append(sorted(new)))
+    classes = ByteClasses(None)
+
+    def numbers(text):
+        return lexicon.scan(classes.of(framed([text]))[0]).numbers.tolist()
+
+    first = numbers(b"The dog The . " + b"x" * 40)
+    assert first[0] == first[2] and len(set(first)) == 4
+    assert numbers(b"dog cat") == [first[1], 4]
+    assert sorted(sum(seen, [])) == sorted([b"The", b"dog", b".", b"x" * 40, b"cat"])
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), max_size=30), st.integers(0, 3))
+def test_forms_of_white_space_alone_are_what_split_gives(texts, repeat):
+    lexicon = Lexicon(lambda new: met.extend(new))
+    met = []
+    texts = texts * repeat
+    scan = lexicon.scan(ByteClasses(None).of(framed(t.encode() for t in texts))[0])
+    assert [met[n].decode() for n in scan.numbers] == " ".join(texts).replace("\0", " ").split()
+
+
+def test_a_lexicon_of_thousands_of_forms_tells_them_all_apart():
+    rng = np.random.default_rng(0)
+    forms = ["".join(map(chr, rng.integers(97, 123, rng.integers(1, 45)))) for _ in range(20_000)]
+    met = []
+    lexicon = Lexicon(met.extend)
+    classes = ByteClasses(None).of(framed([" ".join(forms).encode()]))[0]
+    for _ in range(2):
+        assert [met[n].decode() for n in lexicon.scan(classes).numbers] == forms
+    assert len(met) == len(lexicon) == len(set(forms))
 
 
 @pytest.mark.parametrize(
@@ -100,17 +128,3 @@ def test_a_lexicon_numbers_surfaces_in_order_and_tells_the_new_ones():
 def test_each_piece_of_the_normalisation_can_be_switched_off(switch, surface, words):
     assert normalise(surface, Normalisation(**{switch: False})) == words
     assert normalise(surface) != words
-
-
-SURFACES = st.text(st.sampled_from("aBz'\u2019-\u2014.,!?1:/\u00e9\u0301\u201c\ufffd"), min_size=1, max_size=8)
-
-
-@given(st.lists(SURFACES, min_size=1, max_size=30), st.booleans(), st.booleans())
-def test_many_surfaces_at_once_are_the_same_as_one_by_one(surfaces, lower, join):
-    how = Normalisation(lower_case=lower, join_apostrophes=join)
-    array = pa.array(surfaces, pa.large_string())
-    simple, words = simple_words(array, how)
-    for surface, plain, word in zip(surfaces, simple.to_pylist(), words.to_pylist(), strict=True):
-        if plain:
-            assert normalise(surface, how) == ((word,) if len(word) > 1 else ())
-    assert sentence_flags(surfaces, array).tolist() == [can_end(s) + 2 * can_start(s) for s in surfaces]

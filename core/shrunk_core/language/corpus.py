@@ -44,7 +44,7 @@ from .tokenizer import (
 from .tokens import read_report, read_tokens, read_units, write_tokens
 from .vocabulary import vocabulary_digest
 
-RULES = 2
+RULES = 3
 """Raised when the same recipe and sources would give other kept units or another split."""
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..config.language_spec import CorpusSpec
-from .filter import Document, Filter, Rule, most_frequent
+from .filter import Filter, Rule, most_frequent
+from .lexicon import Growing
 from .reduce import batches
+from .scan import Block, Document, Forms
 from .sources import Reading, resolve
 from .vocabulary import Vocabulary
-from .words import ALWAYS_KNOWN, Normalisation, normalise
+from .words import ALWAYS_KNOWN
 
 CURVE_POINTS = 24
 
@@ -63,40 +65,42 @@ class _Ranks:
 
     def __init__(self, corpus: CorpusSpec, vocabulary: Vocabulary) -> None:
         self._sieve = Filter(None, Rule.of(corpus))
-        self._how = Normalisation.of(corpus)
+        self._forms = Forms(self._sieve.rule.how)
         self._rank = {word: i for i, word in enumerate(vocabulary.ordered, 1)} | dict.fromkeys(ALWAYS_KNOWN, 0)
         self._outside = len(vocabulary.ordered) + 1
         self._units = np.zeros(self._outside + 1, dtype=np.int64)  # units by the rank of their rarest word
         self._words = np.zeros(self._outside + 1, dtype=np.int64)
         self.unknown: Counter[str] = Counter()
-        self._begin()
-
-    def _begin(self) -> None:
-        self._counted: list[int] = []  # counted words of each surface of the lexicon
-        self._lowest: list[int] = []  # rank of its rarest word
-        self._names: list[tuple[str, ...]] = []
 
     def add(self, documents: list[Document], of: SourceCoverage) -> None:
-        scan, starts, stops, _ = self._sieve.bounds(documents)
-        lexicon = self._sieve.lexicon
-        if len(lexicon) < len(self._counted):  # it was full and began anew
-            self._begin()
-        for surface in list(lexicon)[len(self._counted) :]:
-            words = normalise(surface, self._how)
-            self._names.append(words)
-            self._counted.append(len(words))
-            self._lowest.append(max((self._rank.get(word, self._outside) for word in words), default=0))
-        counted = np.array(self._counted, dtype=np.int64)
-        sums = np.concatenate([[0], np.cumsum(counted[scan.numbers])])
-        long_enough = sums[stops] - sums[starts] >= self._sieve.rule.min_words
-        starts, stops = starts[long_enough], stops[long_enough]
-        rarest = _largest(np.array(self._lowest, dtype=np.int64)[scan.numbers], starts, stops)
+        for block in self._sieve.blocks(documents):
+            self._add(block, of)
+
+    def _learn(self) -> None:
+        """Words, and the rank of the rarest, of the forms met since the last time."""
+        if self._forms is not self._sieve.forms:  # its lexicon was full and began anew
+            self._forms = self._sieve.forms
+            self._counted, self._lowest = Growing(), Growing()
+            self._names: list[tuple[str, ...]] = []
+        new = [self._forms.words(form) for form in self._forms.met[len(self._names) :]]
+        self._names += new
+        self._counted.add(np.array([len(words) for words in new], dtype=np.int64))
+        rarest = [max((self._rank.get(word, self._outside) for word in words), default=0) for words in new]
+        self._lowest.add(np.array(rarest, dtype=np.int64))
+
+    def _add(self, block: Block, of: SourceCoverage) -> None:
+        self._learn()
+        numbers = block.forms.numbers
+        sums = np.concatenate([[0], np.cumsum(self._counted.array()[numbers])])
+        long_enough = sums[block.last] - sums[block.first] >= self._sieve.rule.min_words
+        first, last = block.first[long_enough], block.last[long_enough]
+        rarest = _largest(self._lowest.array()[numbers], first, last)
         by_rank = np.bincount(rarest, minlength=self._outside + 1)
         self._units += by_rank
-        of.units += len(starts)
+        of.units += len(first)
         of.units_kept += int(by_rank[: self._outside].sum())
-        numbers, times = np.unique(scan.numbers, return_counts=True)
-        for number, n in zip(numbers.tolist(), times.tolist(), strict=True):
+        times = np.bincount(numbers)
+        for number, n in zip(np.flatnonzero(times).tolist(), times[times > 0].tolist(), strict=True):
             for word in self._names[number]:
                 rank = self._rank.get(word, self._outside)
                 self._words[rank] += n

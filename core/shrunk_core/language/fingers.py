@@ -17,9 +17,9 @@ SEED = 42
 _WORD = re.compile(r"\w+")
 
 
-def text_hashes(units: list[str]) -> np.ndarray:
+def text_hashes(units: list[bytes]) -> np.ndarray:
     """uint64 [n]: BLAKE2b of each text, 8 bytes."""
-    digests = b"".join(hashlib.blake2b(unit.encode(), digest_size=8).digest() for unit in units)
+    digests = b"".join(hashlib.blake2b(unit, digest_size=8).digest() for unit in units)
     return np.frombuffer(digests, dtype="<u8")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from ..errors import DataError
-from .filter import Document
+from .scan import Document
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,17 @@ class Tally:
     position: int = 0
     size: int = 0
 
-    def decode(self, data: bytes) -> str:
-        """UTF-8 text; each invalid sequence becomes U+FFFD and is counted."""
+    def valid(self, data: bytes) -> bytes:
+        """UTF-8; each invalid sequence becomes U+FFFD and is counted."""
+        if data.isascii():
+            return data
         try:
-            return data.decode("utf-8")
+            data.decode("utf-8")
         except UnicodeDecodeError:
             text = data.decode("utf-8", errors="replace")
             self.replaced_characters += text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
-            return text
+            return text.encode()
+        return data
 
     def mend(self, text: str) -> str:
         """`text` without halves of characters (lone surrogates, which JSON can spell); each becomes U+FFFD, counted."""
@@ -76,7 +79,7 @@ def read_source(source: Source, text_column: str, document: str, tally: Tally) -
     """The documents of a source. `document` is `row`, `file` or `paragraph`; blank ones are counted and left out."""
     try:
         for item in _READERS[source.kind](source, text_column, document, tally):
-            if not item.text or item.text.isspace():
+            if _blank(item.data):
                 tally.empty += 1
                 continue
             tally.documents += 1
@@ -89,6 +92,10 @@ def read_source(source: Source, text_column: str, document: str, tally: Tally) -
         raise DataError(f"{source.path} has vanished while it was to be read; bring it back and run again") from problem
     except OSError as problem:
         raise DataError(f"cannot read {source.path or source.name}: {problem.strerror or problem}") from problem
+
+
+def _blank(data: bytes) -> bool:
+    return not b" " < data[:1] < b"\x80" and not data.decode().strip()  # most begin with a letter
 
 
 # ---------------------------------------------------------------- bytes
@@ -146,8 +153,8 @@ class _ZstdReader(io.RawIOBase):
         return n
 
 
-def _lines(source: Source, tally: Tally) -> Iterator[str]:
-    """Decoded lines with their ends, without a byte order mark."""
+def _lines(source: Source, tally: Tally) -> Iterator[bytes]:
+    """Lines of UTF-8 with their ends, without a byte order mark."""
     with open(source.file, "rb") as raw:
         tally.size = os.fstat(raw.fileno()).st_size
         for i, line in enumerate(_unpacked(source, raw)):
@@ -155,7 +162,7 @@ def _lines(source: Source, tally: Tally) -> Iterator[str]:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if i % 64 == 0:
                 tally.position = raw.tell()
-            yield tally.decode(line)
+            yield tally.valid(line)
         tally.position = tally.size
 
 
@@ -166,38 +173,38 @@ def _text(source: Source, text_column: str, document: str, tally: Tally) -> Iter
     if document == "row":
         raise DataError(f'{source.path}: a text file has no rows; choose document = "paragraph" or "file"')
     if document == "file":
-        yield Document("".join(_lines(source, tally)))
+        yield Document(b"".join(_lines(source, tally)))
         return
     yield from map(Document, _paragraphs(_lines(source, tally)))
 
 
-def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
+def _paragraphs(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Blank-line blocks."""
-    for blank, block in itertools.groupby(lines, key=lambda line: not line.strip()):
+    for blank, block in itertools.groupby(lines, key=_blank):
         if not blank:
-            yield "".join(block)
+            yield b"".join(block)
 
 
-def _rows(source: Source, texts: Iterator[str], document: str) -> Iterator[Document]:
+def _rows(source: Source, texts: Iterator[bytes], document: str) -> Iterator[Document]:
     """Documents from the texts of a table's rows."""
     if document == "row":
         yield from map(Document, texts)
     elif document == "file":
-        yield Document("\n\n".join(texts))
+        yield Document(b"\n\n".join(texts))
     else:
         for text in texts:
-            yield from map(Document, _paragraphs(text.splitlines(keepends=True)))
+            yield from map(Document, _paragraphs(line.encode() for line in text.decode().splitlines(keepends=True)))
 
 
 def _jsonl(source: Source, text_column: str, document: str, tally: Tally) -> Iterator[Document]:
-    def texts() -> Iterator[str]:
+    def texts() -> Iterator[bytes]:
         for number, line in enumerate(_lines(source, tally), 1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
             except ValueError as problem:
-                if line.lstrip().startswith("[") and number == 1:
+                if line.lstrip().startswith(b"[") and number == 1:
                     raise DataError(
                         f"{source.path} is one JSON array, not JSON lines. Convert it: jq -c '.[]' FILE > NEW.jsonl"
                     ) from None
@@ -207,7 +214,7 @@ def _jsonl(source: Source, text_column: str, document: str, tally: Tally) -> Ite
             if text_column not in row:
                 raise DataError(_no_column(f"{source.path}, line {number}", "field", text_column, list(row)))
             text = _cell(row[text_column], f"{source.path}, line {number}", text_column)
-            yield tally.mend(text) if "\\u" in line else text
+            yield (tally.mend(text) if b"\\u" in line else text).encode()
 
     yield from _rows(source, texts(), document)
 
@@ -215,8 +222,8 @@ def _jsonl(source: Source, text_column: str, document: str, tally: Tally) -> Ite
 def _csv(source: Source, text_column: str, document: str, tally: Tally) -> Iterator[Document]:
     csv.field_size_limit(1 << 30)  # a cell may hold a book
 
-    def texts() -> Iterator[str]:
-        reader = csv.reader(_lines(source, tally))
+    def texts() -> Iterator[bytes]:
+        reader = csv.reader(line.decode() for line in _lines(source, tally))
         header = next(reader, [])
         if text_column not in header:
             raise DataError(_no_column(str(source.path), "column", text_column, header))
@@ -229,7 +236,7 @@ def _csv(source: Source, text_column: str, document: str, tally: Tally) -> Itera
                     raise DataError(
                         f"{source.path}, line {reader.line_num}: {len(row)} cells, the header has {len(header)}"
                     )
-                yield row[column]
+                yield row[column].encode()
         except csv.Error as problem:
             raise DataError(f"{source.path}, line {reader.line_num}: {problem}") from problem
 
@@ -240,7 +247,7 @@ def _parquet(source: Source, text_column: str, document: str, tally: Tally) -> I
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    def texts() -> Iterator[str]:
+    def texts() -> Iterator[bytes]:
         try:
             with pq.ParquetFile(source.file) as file:
                 names = file.schema_arrow.names
@@ -257,7 +264,7 @@ def _parquet(source: Source, text_column: str, document: str, tally: Tally) -> I
                     for value in batch.column(0).cast(pa.large_binary()):
                         done += 1
                         data = value.as_py()
-                        yield "" if data is None else tally.decode(data)
+                        yield b"" if data is None else tally.valid(data)
                     tally.position = tally.size * done // max(1, rows)
         except pa.ArrowException as problem:
             raise DataError(f"{source.path} is no readable Parquet file: {problem}") from problem
@@ -270,17 +277,17 @@ def _kjv(source: Source, text_column: str, document: str, tally: Tally) -> Itera
         raise DataError(f'{source.name}: its documents are chapters; leave document = "auto"')
     stream = map(json.loads, _lines(source, tally))
     for _, verses in itertools.groupby(stream, key=lambda row: (row["book"], row["chapter"])):
-        yield Document("\n\n".join(row["text"] for row in verses), ready=True)
+        yield Document("\n\n".join(row["text"] for row in verses).encode(), ready=True)
 
 
 def _hub(source: Source, text_column: str, document: str, tally: Tally) -> Iterator[Document]:
     from .hub import read_hub
 
-    def texts() -> Iterator[str]:
+    def texts() -> Iterator[bytes]:
         for row in read_hub(source):
             if text_column not in row:
                 raise DataError(_no_column(source.name, "column", text_column, list(row)))
-            yield _cell(row[text_column], source.name, text_column)
+            yield _cell(row[text_column], source.name, text_column).encode()
 
     yield from _rows(source, texts(), document)
 

@@ -18,10 +18,11 @@ from ..errors import DataError
 from ..record.events import Event
 from .crew import crew_map
 from .draft import Draft
-from .filter import EXAMPLES, Document, FilterCounts, most_frequent
+from .filter import EXAMPLES, FilterCounts, most_frequent
 from .finish import finish
 from .pace import Pace
 from .readers import Source, Tally
+from .scan import Document
 from .shrinker import Batch, Shrinker, Shrunk, WordCounter
 from .sources import Reading
 from .split import SPLITS, require_documents
@@ -29,7 +30,7 @@ from .vocabulary import Vocabulary, load_vocabulary, needs_sources, top_list, to
 from .words import Normalisation
 
 _BATCH = 4_000_000
-"""Characters of text filtered at once."""
+"""Bytes of text filtered at once."""
 
 _SAVE_SECONDS = 10.0
 """At most so much work is lost by an interruption."""
@@ -196,7 +197,7 @@ def _vocabulary(
         for batch, found in crew_map(WordCounter, (corpus,), batches(reading), processes):
             counts.update(found)
             _forget_rare(counts)
-            pace.add(sum(len(d.text) for d in batch.documents))
+            pace.add(sum(len(d.data) for d in batch.documents))
             yield from progress("vocabulary", batch.position, pace.total, message=pace.message(batch.position))
         vocabulary = top_words(counts, n)
     else:
@@ -234,7 +235,7 @@ def _filter(
         behind += 1
         if time.monotonic() - saved >= _SAVE_SECONDS:
             saved = save()
-        pace.add(shrunk.characters)
+        pace.add(shrunk.size)
         share = tallies.counts.units_kept / max(1, tallies.counts.units_seen)
         message = f"{pace.message(batch.position)}, {share:.1%} kept"
         yield from progress("filter", batch.position, pace.total, message=message)
@@ -252,7 +253,7 @@ def batches(reading: Reading) -> Iterator[Batch]:
             documents, size = [], 0
         source = now
         documents.append(document)
-        size += len(document.text)
+        size += len(document.data)
     if documents:
         yield Batch(source, reading.sources[source].entry, documents, reading.done_bytes)
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config.language_spec import CorpusSpec
-from .filter import EXAMPLES, Document, Filter, FilterCounts, Rule
+from .filter import EXAMPLES, Filter, FilterCounts, Rule
 from .fingers import band_hashes, text_hashes
-from .lexicon import LIMIT, Lexicon
+from .lexicon import LIMIT
+from .scan import Document, Forms, framed
 from .split import SPLITS, place, split_at
-from .words import Normalisation, normalise
+from .words import Normalisation
 
 DOCUMENT = np.dtype([("source", "<u2"), ("place", "<f8"), ("units", "<u4")])
 """A kept document: which of `sources` it is of, where its hash puts it in [0, 1), and its kept units."""
@@ -51,7 +52,7 @@ class Shrunk:
     unknown: Counter[str]
     kept: list[str]
     dropped: list[str]
-    characters: int
+    size: int
 
 
 class Shrinker:
@@ -64,40 +65,39 @@ class Shrinker:
     def __call__(self, batch: Batch) -> Shrunk:
         documents = batch.documents
         corpus = self.corpus
-        characters = sum(len(d.text) for d in documents)
-        places = [place(d.text) for d in documents]
+        size = sum(len(d.data) for d in documents)
+        places = [place(d.data) for d in documents]
         if corpus.evaluation_from:
             train = [split_at(at, corpus) == "train" for at in places]
             documents = list(itertools.compress(documents, train))
             places = list(itertools.compress(places, train))
         kept = self.filter.apply(documents)
-        units = kept.units.to_pylist()
-        ends = np.cumsum(kept.per_document).tolist()
-        text: dict[str, list[str]] = {split: [] for split in SPLITS}
+        lines = kept.text.split(b"\n") if len(kept.words) else []
+        text: dict[str, list[bytes]] = {split: [] for split in SPLITS}
         rows: dict[str, list[tuple[int, float, int]]] = {split: [] for split in SPLITS}
-        split_of_unit = np.zeros(len(units), dtype=np.uint8)
+        split_of_unit = np.zeros(len(lines), dtype=np.uint8)
         start = 0
-        for at, end in zip(places, ends, strict=True):
+        for at, end in zip(places, np.cumsum(kept.per_document).tolist(), strict=True):
             if end > start:
                 split = split_at(at, corpus)
                 split_of_unit[start:end] = SPLITS.index(split)
-                text[split].append("\n".join(units[start:end]) + "\n\n")
+                text[split] += (*lines[start:end], b"")
                 rows[split].append((batch.entry, at, end - start))
             start = end
         columns = {"words": kept.words.astype(np.uint32)}
         if corpus.duplicates != "keep":
-            columns["hashes"] = text_hashes(units)
+            columns["hashes"] = text_hashes(lines)
         if corpus.duplicates == "near":
-            columns["bands"] = band_hashes(units)
+            columns["bands"] = band_hashes(kept.units)
         return Shrunk(
-            text={split: "".join(text[split]).encode() for split in SPLITS},
+            text={split: b"\n".join([*text[split], b""]) if text[split] else b"" for split in SPLITS},
             documents={split: np.array(rows[split], dtype=DOCUMENT) for split in SPLITS},
             columns={s: {name: c[split_of_unit == i] for name, c in columns.items()} for i, s in enumerate(SPLITS)},
             counts=kept.counts,
             unknown=kept.unknown,
-            kept=[u[:EXAMPLE_CHARACTERS] for u in units[:: len(units) // EXAMPLES + 1]],
+            kept=[u.decode()[:EXAMPLE_CHARACTERS] for u in lines[:: len(lines) // EXAMPLES + 1]],
             dropped=[u[:EXAMPLE_CHARACTERS] for u in kept.dropped],
-            characters=characters,
+            size=size,
         )
 
 
@@ -106,21 +106,19 @@ class WordCounter:
 
     def __init__(self, corpus: CorpusSpec) -> None:
         self.corpus = corpus
-        self._how = Normalisation.of(corpus)
         self._begin()
 
     def _begin(self) -> None:
-        self._words: list[tuple[str, ...]] = []
-        self._lexicon = Lexicon(lambda new: self._words.extend(normalise(surface, self._how) for surface in new))
+        self._forms = Forms(Normalisation.of(self.corpus))
 
     def __call__(self, batch: Batch) -> Counter[str]:
-        if len(self._lexicon) > LIMIT:
+        if len(self._forms.met) > LIMIT:
             self._begin()
-        texts = [d.text for d in batch.documents if split_at(place(d.text), self.corpus) == "train"]
+        texts = [d.data for d in batch.documents if split_at(place(d.data), self.corpus) == "train"]
         counts: Counter[str] = Counter()
         if texts:
-            numbers, times = np.unique(self._lexicon.scan(texts).numbers, return_counts=True)
-            for number, n in zip(numbers.tolist(), times.tolist(), strict=True):
-                for word in self._words[number]:
+            times = np.bincount(self._forms.scan(framed(texts))[0].numbers)
+            for number, n in zip(np.flatnonzero(times).tolist(), times[times > 0].tolist(), strict=True):
+                for word in self._forms.words(self._forms.met[number]):
                     counts[word] += n
         return counts

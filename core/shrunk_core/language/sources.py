@@ -16,9 +16,9 @@ from pathlib import Path
 from ..config.language_spec import CorpusSpec
 from ..errors import DataError
 from .building import write_json
-from .filter import Document
 from .hub import hub_revision, parse_hub
 from .readers import Source, Tally, read_source
+from .scan import Document
 
 _KINDS = {".txt": "text", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _COMPRESSIONS = {".gz": "gz", ".xz": "xz", ".zst": "zst"}

@@ -11,7 +11,8 @@ import numpy as np
 
 from .building import write_json
 from .corpus import corpus_folder, read_manifest
-from .lexicon import LIMIT, Lexicon
+from .lexicon import LIMIT
+from .scan import Forms, framed
 from .split import SPLITS
 from .tokens import read_units
 from .vocabulary import Vocabulary
@@ -52,19 +53,17 @@ def _count(folder: Path, how: Normalisation) -> dict[str, Any]:
     lengths: Counter[int] = Counter()
     first_types: set[str] = set()
     first = 0
-    lexicon = Lexicon()
+    forms = Forms(how)
     block: list[str] = []
 
     def count() -> None:
-        nonlocal lexicon, first
-        if len(lexicon) > LIMIT:
-            lexicon = Lexicon()
-        scan = lexicon.scan(block)
-        lengths.update(np.diff(scan.ends, prepend=0).tolist())
-        numbers, times = np.unique(scan.numbers, return_counts=True)
-        surfaces = list(lexicon)
-        for number, n in zip(numbers.tolist(), times.tolist(), strict=True):
-            for word in normalise(surfaces[number], how):
+        nonlocal forms, first
+        if len(forms.met) > LIMIT:
+            forms = Forms(how)
+        lengths.update(unit.count(" ") + 1 for unit in block)
+        times = np.bincount(forms.scan(framed(unit.encode() for unit in block))[0].numbers)
+        for number, n in zip(np.flatnonzero(times).tolist(), times[times > 0].tolist(), strict=True):
+            for word in forms.words(forms.met[number]):
                 words[word] += n
         if first < TTR_WORDS:
             for word in (w for unit in block for s in unit.split() for w in normalise(s, how)):

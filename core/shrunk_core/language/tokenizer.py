@@ -6,7 +6,6 @@ On disk it is a folder that `AutoTokenizer.from_pretrained` opens offline with t
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Iterable
@@ -18,8 +17,10 @@ import numpy as np
 from ..config.language_spec import TokenizerSpec
 from ..config.spec import digest, identity
 from ..errors import DataError
-from .lexicon import Lexicon
+from .byte_classes import ByteClasses
+from .lexicon import Growing, Lexicon
 from .packing import BOS, EOS
+from .scan import framed
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -139,46 +140,41 @@ class Encoder:
     are those of its surfaces in a row. `<s>` and the like written in a text are text, not special tokens.
     """
 
-    _END = "\0"
-    """Stands for the end of a unit among the surfaces; no kept unit contains it."""
-
     _LIMIT = 1_000_000
     """Surfaces remembered at once."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
+        self._classes = ByteClasses(None)
         self._begin()
 
     def _begin(self) -> None:
-        self._lexicon = Lexicon()
-        end = int(self._lexicon.numbers([self._END])[0])
-        assert end == 0
-        self._table = np.array([EOS], dtype=np.int64)  # ids of all surfaces, one after the other
-        self._offsets = np.array([0], dtype=np.int64)
-        self._lengths = np.array([1], dtype=np.int64)
+        self._lexicon = Lexicon(self._learn)
+        # Number 0 is the end of a unit; a surface has the number of its form and 1.
+        self._table = np.array([EOS], dtype=np.int64)  # ids of all of them, one after the other
+        self._offsets, self._lengths = Growing(), Growing()
+        self._offsets.add(np.array([0]))
+        self._lengths.add(np.array([1]))
 
     def encode(self, units: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """ids int64 [n] of the units, each ended by `</s>`, and int64 [units]: how many ids each unit has."""
         if len(self._lexicon) > self._LIMIT:
             self._begin()
-        numbers = self._lexicon.scan([f"{unit} {self._END}" for unit in units]).numbers
-        self._learn()
-        lengths = self._lengths[numbers]
+        data = framed(unit.encode() for unit in units)
+        forms = self._lexicon.scan(self._classes.of(data)[0])
+        ends = np.cumsum([len(unit.encode()) + 2 for unit in units], dtype=np.int64) + 1
+        numbers = np.insert(forms.numbers + 1, np.searchsorted(forms.starts, ends), 0)
+        lengths = self._lengths.array()[numbers]
         stops = np.cumsum(lengths)
         total = int(stops[-1]) if len(stops) else 0
-        ids = self._table[np.repeat(self._offsets[numbers] - (stops - lengths), lengths) + np.arange(total)]
-        unit_stops = stops[numbers == 0]
-        return ids, np.diff(unit_stops, prepend=0)
+        ids = self._table[np.repeat(self._offsets.array()[numbers] - (stops - lengths), lengths) + np.arange(total)]
+        return ids, np.diff(stops[numbers == 0], prepend=0)
 
-    def _learn(self) -> None:
-        """Encode the surfaces that the lexicon has numbered since the last time."""
-        new = list(itertools.islice(self._lexicon, len(self._offsets), None))
-        if not new:
-            return
-        encoded = [e.ids for e in self._tokenizer.encode_batch(new, add_special_tokens=False)]
+    def _learn(self, new: list[bytes]) -> None:
+        encoded = [e.ids for e in self._tokenizer.encode_batch([s.decode() for s in new], add_special_tokens=False)]
         lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
         table = np.fromiter((i for ids in encoded for i in ids), dtype=np.int64, count=int(lengths.sum()))
-        self._offsets = np.concatenate([self._offsets, len(self._table) + np.cumsum(lengths) - lengths])
-        self._lengths = np.concatenate([self._lengths, lengths])
+        self._offsets.add(len(self._table) + np.cumsum(lengths) - lengths)
+        self._lengths.add(lengths)
         self._table = np.concatenate([self._table, table])

@@ -1,4 +1,4 @@
-"""Where units start and stop among the surfaces of documents: sentences, spans, grown spans. Pure functions on arrays."""
+"""Where units start and stop among the surfaces of documents: spans, grown spans. Pure functions on arrays."""
 
 from __future__ import annotations
 
@@ -12,25 +12,6 @@ def documents_of(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
     real = ends > starts
     return starts[real], ends[real]
-
-
-def sentences(
-    may_end: np.ndarray, may_start: np.ndarray, is_break: np.ndarray, document_ends: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and stops of sentences: at breaks, at document ends, and where one may end and the next may start.
-
-    may_end, may_start, is_break: bool [n] of surfaces; breaks belong to no sentence.
-    """
-    if len(is_break) == 0:
-        empty = np.empty(0, dtype=np.int64)
-        return empty, empty
-    last = np.empty(len(is_break), dtype=bool)
-    last[:-1] = (may_end[:-1] & may_start[1:]) | is_break[1:] | is_break[:-1]
-    last[document_ends[document_ends > 0] - 1] = True
-    stops = np.flatnonzero(last) + 1
-    starts = np.concatenate([[0], stops[:-1]])
-    real = ~is_break[starts]  # a break is a unit of its own so far, and no sentence
-    return starts[real], stops[real]
 
 
 def spans(ends: np.ndarray, words: int, stride: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """From a written word to the words that count: the normalisation of text and of vocabularies alike.
 
-The rules are the paper's: lower case; hyphens and all other punctuation separate words; apostrophes are deleted, so
-that `don't` and `dont` are one word; numbers and links are words that every vocabulary knows; one-letter words do not
+The rules are the paper's: lower case; hyphens, all other punctuation and control characters separate words; apostrophes are
+deleted, so that `don't` and `dont` are one word; numbers and links are words that every vocabulary knows; one-letter words do not
 count. Each of them can be switched off by the setting of that name (`CorpusSpec`).
 """
 
@@ -11,25 +11,22 @@ import re
 import string
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..config.language_spec import CorpusSpec
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 NUMBER = "#NUMBER"
 LINK = "#HLINK"
 ALWAYS_KNOWN = frozenset((NUMBER, LINK))
 
-_APOSTROPHES = "'\u2019\u2018\u02bc\u2032\uff07"
-_HYPHENS = "-\u2010\u2011"
-_KEPT = ".,:/"
-"""Punctuation that survives the first step, because it may stand inside a number."""
+APOSTROPHES = "'\u2019\u2018\u02bc\u2032\uff07"
+HYPHENS = "-\u2010\u2011"
+CONTROLS = "".join(map(chr, (*range(32), 127)))
+NUMBER_JOINTS = ".,:/"
+"""Punctuation that may stand inside a number."""
 
-_EDGES = string.punctuation + _APOSTROPHES + "\u201c\u201d\u2014\u2026"
+_EDGES = string.punctuation + APOSTROPHES + "\u201c\u201d\u2014\u2026"
 _LINK = re.compile(r"(?:\w://|\bwww\.)\S")
-_WORD = re.compile(rf"(\d+(?:[{_KEPT}]\d+)*(?:st|nd|rd|th|s)?(?![^\s{_KEPT}]))|[^\s{_KEPT}]+")
+_WORD = re.compile(rf"(\d+(?:[{NUMBER_JOINTS}]\d+)*(?:st|nd|rd|th|s)?(?![^\s{NUMBER_JOINTS}]))|[^\s{NUMBER_JOINTS}]+")
 _PUNCTUATION = re.compile(r"[^\w\s]+")
 
 
@@ -50,11 +47,11 @@ class Normalisation:
         return cls(**{name: getattr(corpus, name) for name in cls.__dataclass_fields__})
 
     def table(self) -> dict[int, str | None]:
-        """Of `str.translate`: punctuation to spaces, apostrophes to nothing."""
-        table: dict[int, str | None] = {ord(c): " " for c in string.punctuation if c not in _KEPT}
-        table.update({ord(c): None if self.join_apostrophes else " " for c in _APOSTROPHES})
+        """Of `str.translate`: punctuation and control characters to spaces, apostrophes to nothing."""
+        table: dict[int, str | None] = {ord(c): " " for c in string.punctuation + CONTROLS if c not in NUMBER_JOINTS}
+        table.update({ord(c): None if self.join_apostrophes else " " for c in APOSTROPHES})
         if not self.split_hyphens:
-            for c in _HYPHENS:
+            for c in HYPHENS:
                 table[ord(c)] = "-"
         return table
 
@@ -72,7 +69,7 @@ def normalise(surface: str, how: Normalisation = THE_PAPERS) -> tuple[str, ...]:
     if how.skip_punctuation and bare.isalpha() and bare.isascii():  # most surfaces: one word, punctuation around it
         return (bare.lower() if how.lower_case else bare,) if len(bare) > 1 or not how.skip_letters else ()
     text = surface.lower() if how.lower_case else surface
-    if how.links_known and _LINK.search(text.lower()):
+    if how.links_known and is_link(text):
         return (LINK,)
     words = []
     for match in _WORD.finditer(_without_punctuation(text, how)):
@@ -82,7 +79,7 @@ def normalise(surface: str, how: Normalisation = THE_PAPERS) -> tuple[str, ...]:
         elif (len(word) > 1 or not how.skip_letters) and word.strip("-"):
             words.append(word.strip("-"))
     if not how.skip_punctuation:
-        apostrophes = _APOSTROPHES if how.join_apostrophes else ""
+        apostrophes = APOSTROPHES if how.join_apostrophes else ""
         inner = "-" if not how.split_hyphens else ""
         words += [m for m in _PUNCTUATION.findall(text) if m.strip(apostrophes + inner)]
     return tuple(words)
@@ -97,21 +94,9 @@ def entry_words(entry: str, how: Normalisation = THE_PAPERS) -> tuple[str, ...]:
     return tuple(w for m in _WORD.finditer(bare) if (w := m.group().strip("-")))
 
 
-def simple_words(surfaces: pa.Array, how: Normalisation) -> tuple[pa.Array, pa.Array]:
-    """Of n surfaces at once: whether each is one plain ASCII word but for the punctuation around it and apostrophes in
-    it [n], and that word as `normalise` gives it [n] (one letter still a word). The others need `normalise`.
-    """
-    import pyarrow.compute as pc
-
-    def call(name: str, *arguments: pa.Array, options: pc.FunctionOptions | None = None) -> pa.Array:
-        return pc.call_function(name, list(arguments), options)
-
-    bare = call("utf8_trim", surfaces, options=pc.TrimOptions(_EDGES))
-    if how.join_apostrophes:
-        for apostrophe in _APOSTROPHES[:2]:
-            bare = call("replace_substring", bare, options=pc.ReplaceSubstringOptions(apostrophe, ""))
-    simple = call("and", call("string_is_ascii", bare), call("ascii_is_alpha", bare))
-    return simple, call("ascii_lower", bare) if how.lower_case else bare
+def is_link(surface: str) -> bool:
+    """True if a surface holds a link, whatever its case."""
+    return _LINK.search(surface.lower()) is not None
 
 
 def _without_punctuation(text: str, how: Normalisation) -> str:
@@ -125,6 +110,6 @@ def _without_punctuation(text: str, how: Normalisation) -> str:
     text = text.translate(table)
     if text.isascii():
         return text
-    kept = _KEPT + "\ufffd" + ("" if how.split_hyphens else "-")
+    kept = NUMBER_JOINTS + "\ufffd" + ("" if how.split_hyphens else "-")
     text = unicodedata.normalize("NFC", text)
     return "".join(c if c in kept or c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text)
