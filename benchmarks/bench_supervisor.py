@@ -1,6 +1,6 @@
 """What supervising costs: status and memory of a big lab, idle time of slots, start of a worker, lag of events, sampling.
 
-    python benchmarks/bench_supervisor.py [--runs 60] [--seconds 5] [--slots 2] [--finished 1000] [--steps 1000] [--rounds 9]
+    python benchmarks/bench_supervisor.py [--only status | commands | slots | sampling] [--runs 60] [--seconds 5] [--slots 2]
 
 Everything is measured on real processes and read from their logs. `status` stands beside the same command on an empty
 lab and beside `shrunk --help`, interleaved; CPU time is given with wall time, because it says the same on a busy machine.
@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit")]
 import psutil  # noqa: E402
 from shrunk_core.config.lab import init_lab  # noqa: E402
+from shrunk_core.engine import client  # noqa: E402
 from shrunk_core.engine.desk import Desk  # noqa: E402
 from shrunk_core.engine.monitor import HostSampler, Load, Monitor, NvmlSampler  # noqa: E402
 from shrunk_core.engine.watch import Watch  # noqa: E402
@@ -170,10 +171,16 @@ def bench_slots(lab: Path, folder: Path, runs: int, slots: int, seconds: float) 
     subprocess.run(
         command("run", grid, "--lab", lab, "--detach", "--slots", str(slots)), check=True, capture_output=True
     )
-    lags = follow(lab)
+    report_slots(lab, slots, follow(lab))
+    leave(lab)
+
+
+def report_slots(lab: Path, slots: int, lags: list[float]) -> None:
+    """What the logs of a lab say of its slots. lags: of events, as `follow` gives them."""
     launched = [e for e in read_journal(lab) if isinstance(e, RunLaunched)]
     reaped = {e.run_id: e.logged_at for e in read_journal(lab) if isinstance(e, RunReaped)}
     logs = {run.run_id: list(read_events(run.events_file)) for run in run_dirs(lab)}
+    runs = len(logs)
     if len(launched) != runs or any(not isinstance(log[-1], Finished) for log in logs.values()):
         raise SystemExit("a run was started twice or has not finished")
     ended = {run_id: log[-1].logged_at for run_id, log in logs.items()}
@@ -188,7 +195,9 @@ def bench_slots(lab: Path, folder: Path, runs: int, slots: int, seconds: float) 
     lengths = [ended[e.run_id] - e.logged_at for e in launched]
     print(f"{runs} runs of {spread(lengths, digits=2)} on {slots} slots, {wall:.0f} s in all")
     print(f"  slots idle from a last event to the next launch: {idle / (slots * wall):.2%}; {spread(gaps)} each time")
-    print(f"  last event to reaped: {spread([reaped[r] - ended[r] for r in ended])}")
+    print(
+        f"  last event to reaped: {spread([at - ended[r] for r, at in reaped.items()])}"
+    )  # the last one may be missing
     first = {r: next(e.logged_at for e in log if isinstance(e, Started)) for r, log in logs.items()}
     trained = {r: next(e.logged_at for e in log if isinstance(e, Step)) for r, log in logs.items()}
     later = sorted(launched, key=lambda e: e.logged_at)[slots:]
@@ -196,7 +205,41 @@ def bench_slots(lab: Path, folder: Path, runs: int, slots: int, seconds: float) 
     print(
         f"  launch to first update, after the first {slots}: {spread([trained[e.run_id] - e.logged_at for e in later])}"
     )
-    print(f"  an event is seen by a reader who looks every 50 ms after {spread(lags)}")
+    if lags:
+        print(f"  an event is seen by a reader who looks every 50 ms after {spread(lags)}")
+
+
+def bench_commands(lab: Path, folder: Path, rounds: int) -> None:
+    """How soon the supervisor says yes, and how soon a worker that is asked to pause has left with its checkpoint."""
+    grid = write_grid(folder, name="steered", updates=1_000_000, evaluate_every=1_000_000, seeds="[0, 1, 2, 3]")
+    subprocess.run(command("run", grid, "--lab", lab, "--detach", "--slots", "1"), check=True, capture_output=True)
+    watch = Watch(lab)
+
+    def running() -> list[str]:
+        watch.look()
+        return [r for r in watch.born if watch.standing(r).log.state == "running" and watch.standing(r).update > 5]
+
+    took: dict[str, list[float]] = {}
+    left: list[float] = []
+
+    def timed_act(name: str, run_id: str) -> float:
+        began = time.perf_counter()
+        getattr(client, name)(lab, [run_id], *([1] if name == "prioritise" else []))
+        took.setdefault(name, []).append(time.perf_counter() - began)
+        return began
+
+    for _ in range(rounds):
+        for leaving, coming in (("pause", "resume"), ("stop", "retry"), ("cancel", "retry")):
+            wait_for(running)
+            run_id = running()[0]
+            timed_act("prioritise", run_id)
+            began = timed_act(leaving, run_id)
+            wait_for(lambda run_id=run_id: (watch.look(), watch.standing(run_id).log.state != "running")[1])
+            left.append(time.perf_counter() - began)
+            timed_act(coming, run_id)
+    for name, times in took.items():
+        print(f"{name}: acknowledged after {spread(times)}")
+    print(f"asked until the worker has left: {spread(left)}")
     leave(lab)
 
 
@@ -233,12 +276,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1_000, help="updates of a finished run")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--idle", type=float, default=30.0, help="seconds that the idle supervisor is watched")
-    parser.add_argument("--only", choices=("status", "slots", "sampling"))
+    parser.add_argument("--only", choices=("status", "commands", "slots", "sampling"))
     asked = parser.parse_args()
     print(json.dumps(vars(asked)))
     os.environ["OMP_NUM_THREADS"] = "1"
     base = Path(tempfile.mkdtemp(prefix="bench-supervisor-"))
-    labs = {name: init_lab(base / name) for name in ("big", "empty", "short")}
+    labs = {name: init_lab(base / name) for name in ("big", "empty", "steered", "short")}
     try:
         if asked.only in (None, "sampling"):
             bench_sampling(labs["empty"])
@@ -246,6 +289,8 @@ def main() -> None:
             fill_lab(labs["big"], asked.finished, asked.steps)
             bench_idle(labs["big"], base, asked.idle)
             bench_status(labs["big"], labs["empty"], asked.rounds)
+        if asked.only in (None, "commands"):
+            bench_commands(labs["steered"], base, 5)
         if asked.only in (None, "slots"):
             bench_slots(labs["short"], base, asked.runs, asked.slots, asked.seconds)
     finally:

@@ -6,7 +6,8 @@ import sys
 from typing import Annotated
 
 import typer
-from shrunk_core.config.lab import find_lab
+from shrunk_core.config.lab import find_lab, read_settings
+from shrunk_core.errors import ConfigError
 
 from ..format import size
 from .output import Format, FormatOption, LabOption, print_rows, say
@@ -102,17 +103,36 @@ def gc(
     checkpoints: Annotated[
         bool, typer.Option("--checkpoints", help="Also all checkpoints of finished runs but the best and the last.")
     ] = False,
+    quota: Annotated[
+        float | None,
+        typer.Option(
+            help="Also checkpoints beyond so many GB in all; by default `checkpoint_gigabytes` of shrunk.toml.", min=0.0
+        ),
+    ] = None,
+    best: Annotated[
+        bool,
+        typer.Option("--best", help="For the quota even the best checkpoints of finished runs; their model/ stays."),
+    ] = False,
     lab: LabOption = None,
     how: FormatOption = Format.table,
 ) -> None:
     """Free disk space: half-written checkpoints, corpora and tokenizers that no run uses, stale files. Runs stay.
 
-    Example: shrunk gc --dry-run
+    Beyond a quota go first, oldest first: checkpoints of finished runs that are neither best nor last; then their last;
+    then those of unfinished runs that are neither the best so far nor the last good one. The last good one of an
+    unfinished run never goes, the best of a finished one only with --best.
+
+    Examples: shrunk gc --dry-run
+
+    shrunk gc --quota 20 --best
     """
     from shrunk_core.engine.garbage import collect, find_garbage
 
     folder = find_lab(lab)
-    found = find_garbage(folder, checkpoints=checkpoints)
+    limit = quota if quota is not None else read_settings(folder).checkpoint_gigabytes or None
+    if best and limit is None:
+        raise ConfigError("--best is of a quota: give --quota GB, or set checkpoint_gigabytes in shrunk.toml")
+    found = find_garbage(folder, checkpoints=checkpoints, quota=None if limit is None else limit * 1e9, best=best)
     rows = [{"path": str(g.path.relative_to(folder)), "bytes": g.num_bytes, "why": g.why} for g in found]
     print_rows(rows, ("path", "bytes", "why"), how, {"bytes": size})
     total = size(sum(g.num_bytes for g in found))

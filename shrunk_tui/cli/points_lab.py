@@ -119,6 +119,15 @@ def _one_set(store: Store, points: Points, evaluation_id: str | None) -> Points:
     raise ConfigError(f"--evaluation-id {evaluation_id}: no such set among these runs. There are: {sets}")
 
 
+_AVERAGES = (
+    "with best as (select *, count(*) over (partition by filtered, settings, tasks) as runs from task_averages "
+    "where checkpoint = 'best' and len(tasks) > 1) "
+    "select run_id, 'glue_mean' || if(filtered, ', filtered', ''), average from best "
+    "qualify dense_rank() over (partition by filtered order by runs desc, len(tasks) desc, settings, tasks) = 1"
+)
+"""Means over tasks, as `glue_mean`: of the set of tasks that most runs have whole, because others do not compare."""
+
+
 def task_means(store: Store) -> dict[str, dict[str, float]]:
     """Mean scores of the best checkpoints by run and task; a filtered task is a task of its own, `cola, filtered`.
 
@@ -131,6 +140,6 @@ def task_means(store: Store) -> dict[str, dict[str, float]]:
         "select run_id, name, mean from best "
         "qualify dense_rank() over (partition by name order by cells desc, comparison) = 1"
     )
-    for run_id, task, mean in store.query(query).rows:
+    for run_id, task, mean in [*store.query(query).rows, *store.query(_AVERAGES).rows]:
         found.setdefault(run_id, {})[task] = mean
     return found

@@ -17,6 +17,7 @@ from shrunk_core.engine.watch import Watch
 from shrunk_core.errors import PlanError
 from shrunk_core.record.eventlog import read_new
 from shrunk_core.record.rundir import RunDir, SpecFile, read_spec, run_dirs
+from shrunk_core.record.status import STATUSES
 
 from ..format import count, duration, number
 from .output import Format, FormatOption, LabOption, print_object, print_rows, say
@@ -118,9 +119,19 @@ def status(
     for alert in watch.open_alerts()[-8:]:
         if alert.severity != "info":
             say(f"{alert.severity}: {alert.alert} {alert.run_id or alert.grid}: {alert.message}")
-    say(
-        "a supervisor serves this lab" if Desk(folder).serving() else "no supervisor runs; `shrunk run GRID` starts one"
-    )
+    say(", ".join(f"{n:,} {word}" for word in STATUSES if (n := sum(r["status"] == word for r in rows))) or "no runs")
+    say(who_serves(Desk(folder)))
+
+
+def who_serves(desk: Desk) -> str:
+    """One line on the lab's supervisor, by its last heartbeat."""
+    if not desk.serving():
+        return "no supervisor runs; `shrunk run GRID` starts one"
+    try:
+        claim = json.loads(desk.owner.read_text())
+        return f"a supervisor serves this lab (pid {claim['pid']}): {claim['taken']} of {claim['slots']} slots taken"
+    except (OSError, ValueError, KeyError):
+        return "a supervisor serves this lab"
 
 
 def attach(lab: LabOption = None) -> None:

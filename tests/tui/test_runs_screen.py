@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shrunk_core.record.rundir import run_dir
 from store_lab import T0, evaluated, step, write
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -262,3 +263,38 @@ def test_the_table_takes_what_its_columns_want_and_the_chart_the_rest(lab: Path)
         assert left.outer_size.width == chart.outer_size.width == 80, "one above the other"
 
     play(lab, story, size=(200, 60))
+
+
+def test_the_mouse_sorts_chooses_opens_zooms_and_pans(lab: Path) -> None:
+    fill(lab)
+
+    async def story(app: ShrunkApp, pilot: Pilot[None]) -> None:
+        lines, chart = table(app), app.query_one("#runs-chart", LiveChart)
+        at = 4 + next(i for i in range(90) if lines.render_line(0).text[4 + i :].startswith("loss"))
+        await pilot.click(lines, offset=(at + 2, 1))
+        await settle(pilot)
+        assert lines.order.column == "loss" and listed(app)[0] == "H256"
+        await pilot.click(lines, offset=(8, 4))
+        assert lines.cursor == lines.run_ids()[1]
+        picture = chart.picture
+        assert picture is not None and picture.window is not None
+        middle = (1 + picture.left + picture.width // 2, 1 + picture.top + picture.height // 2)
+        await pilot.hover(chart, offset=middle)
+        await settle(pilot)
+        assert chart.scene is not None and chart.scene.cursor is not None and "update " in legend(chart)
+        whole = picture.window
+        chart.post_message(events.MouseScrollUp(chart, *middle, 0, 0, 0, False, False, False,
+                                                *(chart.region.offset + middle)))  # fmt: skip
+        await settle(pilot)
+        assert chart.scene.zoom_x is not None and chart.scene.zoom_x[0] > whole.left
+        left = chart.scene.zoom_x[0]
+        await pilot.mouse_down(chart, offset=middle)
+        await pilot.hover(chart, offset=(middle[0] + 5, middle[1]))
+        await pilot.mouse_up(chart, offset=(middle[0] + 5, middle[1]))
+        await settle(pilot)
+        assert chart.scene.zoom_x[0] < left, "dragged to the right, earlier updates come in"
+        await pilot.click(lines, offset=(8, 4), times=2)
+        await settle(pilot)
+        assert app.pane is not None and app.pane.id == "pane-run"
+
+    play(lab, story)

@@ -18,6 +18,8 @@ import pytest
 
 from tests.tiny import command, shrunk, wait_for, write_grid
 
+from .stage import fill
+
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
 
@@ -112,3 +114,18 @@ def test_quitting_says_what_goes_on(lab: Path, tmp_path: Path, tmux: Tmux) -> No
     tmux.wait("Training goes on: 1 running")
     before = steps(lab)
     wait_for(lambda: steps(lab) > before + 2_000, "more steps of the training")
+
+
+@pytest.mark.slow
+def test_a_replay_plays_a_grid_to_its_end_and_leaves_the_lab_alone(lab: Path, tmux: Tmux) -> None:
+    fill(lab)
+    before = {path: path.read_bytes() for path in lab.rglob("*") if path.is_file()}
+    tmux.type(shlex.join([*command(), "replay", "width", "--speed", "40", "--lab", str(lab)]))
+    tmux.press("Enter")
+    tmux.wait("REPLAY x40")
+    tmux.wait(r"width - 4 runs: .*running")
+    tmux.wait(r"2 finished")
+    tmux.wait(r"validation loss, nats")
+    tmux.press("q")
+    tmux.wait(r"(?m)^\$ ?$")
+    assert before == {path: path.read_bytes() for path in lab.rglob("*") if path.is_file()}

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cell_lab import TASK, cell, cell_finished, cell_started, scored_event
 from scaling_lab import scaling_lab
 from shrunk_core.errors import ConfigError, DataError, FitError, StoreError
+from shrunk_core.record.celldir import write_cell
 from shrunk_core.record.rundir import RunDir
 from shrunk_core.store.query_files import save_query
-from store_lab import evaluated, write
+from store_lab import T0, evaluated, write
 from typer.testing import CliRunner
 
 from shrunk_tui.cli.app import app
@@ -98,6 +100,24 @@ def test_what_does_not_compare_is_not_fitted_together(
         ask("fit", "power", "--query", both)
     with pytest.raises(ConfigError, match="counted as `paper`"):
         ask("fit", "power", "--query", "from evaluations where split = 'validation'", "--counting", "kaplan")
+
+
+def test_the_mean_over_tasks_is_an_effect_and_a_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All runs have cola, all but one rte: the mean is of both, and of the runs that have both."""
+    lab = scaling_lab(tmp_path / "lab", hidden=(16, 32, 64, 96, 128, 160), layers=(1,), seeds=1)
+    monkeypatch.setenv("SHRUNK_LAB", str(lab))
+    runs = ask("sql", "select run_id, hidden_size from runs order by hidden_size")
+    for row in runs:
+        for name in ("cola", "rte") if row["hidden_size"] > 16 else ("cola",):
+            folder = write_cell(lab, cell(row["run_id"], task=dataclasses.replace(TASK, name=name)))
+            value = row["hidden_size"] / 1000 + (0.1 if name == "rte" else 0.0)
+            write(folder.events_file, cell_started(T0), scored_event(value), cell_finished())
+    rows = ask("icer", "--axis", "hidden_size", "--effect", "glue_mean")
+    assert {row["at"]: row["effect"] for row in rows} == pytest.approx(
+        {h: h / 1000 + 0.05 for h in (32, 64, 96, 128, 160)}
+    )
+    found = {row["y"]: row["n"] for row in ask("correlate", "--bootstrap", "60")}
+    assert found == {"cola": 6, "rte": 5, "glue_mean": 5}
 
 
 def test_rows_of_unfinished_schedules_are_marked_or_left_out(lab: Path) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from shrunk_core.config.lab import init_lab
+from shrunk_core.engine.desk import Desk
 from shrunk_core.engine.notebook import archive
 from shrunk_core.engine.standing import Standing
 from shrunk_core.engine.summaries import Brief, brief_of
+from shrunk_core.record.lock import FileLock
 from shrunk_core.record.rundir import read_spec
 from store_lab import born, finished, started, write
 
 from shrunk_tui.cli.output import Format
-from shrunk_tui.cli.runs import status, time_left
+from shrunk_tui.cli.runs import status, time_left, who_serves
 from shrunk_tui.format import duration
 
 
@@ -48,5 +50,17 @@ def test_archived_runs_are_shown_when_they_are_named(tmp_path: Path, capsys: pyt
     status(None, lab, Format.table)
     out, said = capsys.readouterr()
     assert "kept" in out and "put-away" not in out and "1 archived runs" in said
+    assert said.splitlines()[-2:] == ["1 finished", "no supervisor runs; `shrunk run GRID` starts one"]
     status(["put-away"], lab, Format.table)
     assert "put-away" in capsys.readouterr().out
+
+
+def test_a_serving_supervisor_is_named_with_its_slots(tmp_path: Path) -> None:
+    desk = Desk(init_lab(tmp_path / "lab"))
+    assert "no supervisor" in who_serves(desk)
+    lock = FileLock(desk.lock)
+    assert lock.take()
+    assert who_serves(desk) == "a supervisor serves this lab"  # it has not said yet who it is
+    desk.owner.write_text('{"pid": 12, "slots": 4, "taken": 3}')
+    assert who_serves(desk) == "a supervisor serves this lab (pid 12): 3 of 4 slots taken"
+    lock.release()

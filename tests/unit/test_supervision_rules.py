@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shrunk_core.config.lab import LabSettings
+from shrunk_core.config.spec import ModelSpec, TrainSpec
 from shrunk_core.engine.alerts import WINDOW, Alerts
 from shrunk_core.engine.budget import Spent, exceeded
+from shrunk_core.engine.estimate import surely_shorter
 from shrunk_core.engine.queue import Place, Queue
 from shrunk_core.engine.retries import Ending, judge
 from shrunk_core.record.events import Failed, Step
@@ -119,3 +122,13 @@ def test_slow_and_disk_and_non_finite() -> None:
     failed = Failed(attempt=1, update=60, cause="non-finite", message="loss nan")
     (alert,) = alerts.news("r", failed)
     assert isinstance(alert, Alert) and (alert.alert, alert.severity) == ("non-finite", "error")
+
+
+def test_a_run_that_is_surely_short_needs_no_measurement() -> None:
+    tiny = ModelSpec(embedding_size=16, hidden_size=16, intermediate_size=32, num_heads=2, num_layers=1, vocab_size=300)
+    train = TrainSpec(updates=400, batch_size=8, sequence_length=16)
+    assert surely_shorter(tiny, train, 600.0)
+    assert not surely_shorter(tiny, dataclasses.replace(train, updates=1_000_000), 600.0)
+    assert not surely_shorter(tiny, dataclasses.replace(train, minutes=1.0), 600.0)
+    big = ModelSpec(hidden_size=768, num_heads=12, intermediate_size=3072, num_layers=12)
+    assert not surely_shorter(big, TrainSpec(updates=400, batch_size=64, sequence_length=128), 600.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ retry_seconds = 2.0     # pause before a killed run is started again; doubles wi
 
 others_memory = 0.5     # a GPU is left alone when other people's processes hold more than this share of its memory
 others_utilisation = 0.3  # ... or keep it busier than this while nothing of ours is on it
+
+checkpoint_gigabytes = 0.0  # checkpoints of the lab hold at most so much; 0: no limit. What goes first: shrunk gc --help
 
 notify = ""             # command for alerts, run by sh with SHRUNK_ALERT, _SEVERITY, _RUN, _GRID, _MESSAGE set
 divergence_rise = 0.5   # alert: mean training loss of 50 updates this many nats above its lowest
@@ -54,6 +57,9 @@ class LabSettings:
     others_utilisation: float = setting(
         0.3, "A GPU is left alone when others keep it busier than this.", low=0.0, high=1.0
     )
+    checkpoint_gigabytes: float = setting(
+        0.0, "Checkpoints of the lab hold at most so much together; 0: no limit.", unit="GB", low=0.0
+    )
     notify: str = setting("", "Command for alerts, run by sh with SHRUNK_ALERT and SHRUNK_MESSAGE set.")
     divergence_rise: float = setting(
         0.5, "Alert when the mean loss of 50 updates is so far above its lowest.", unit="nats", low=0.0
@@ -64,35 +70,73 @@ class LabSettings:
     )
 
 
-def init_lab(folder: Path) -> Path:
+def init_lab(folder: Path, *, shared: bool = False) -> Path:
     """Make `folder` a lab (or leave the lab that it is) and return its absolute path.
 
-    ConfigError when the folder is a file or cannot be written.
+    shared: everything in it, now and later, is for the group of the folder to read and to write. ConfigError when the
+    folder is a file or cannot be written, or holds files of others that cannot be shared by us.
     """
     folder = folder.expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if shared:
+            folder.chmod(folder.stat().st_mode | SHARED_FOLDER)
+        join_group(folder)
         for name in ("corpora", "tokenizers", "runs", "journal", "exports", ".shrunk"):
             (folder / name).mkdir(exist_ok=True)
         settings = folder / SETTINGS_FILE
         if not settings.exists():
             settings.write_text(TEMPLATE)
+        if shared:
+            _share(folder)
     except OSError as problem:
-        raise ConfigError(f"cannot make a lab in {folder}: {problem.strerror}") from None
+        raise ConfigError(f"cannot make a lab in {folder}: {problem.strerror} ({problem.filename})") from None
     return folder
 
 
+SHARED_FOLDER = stat.S_ISGID | stat.S_IRWXG
+"""What the mode of a shared lab's folders has: new files in them belong to the folder's group, which may do everything."""
+
+
+def join_group(lab: Path) -> None:
+    """In a shared lab whatever this process and its children make from now on is the group's as well.
+
+    A lab is shared when its own folder is (mode g+rwxs), whoever made it so. Of the umask only the group's part is given up.
+    """
+    if lab.stat().st_mode & SHARED_FOLDER == SHARED_FOLDER:
+        os.umask(os.umask(0o077) & ~stat.S_IRWXG)
+
+
+def _share(lab: Path) -> None:
+    """Give what is in the lab already to the group of its folder. What cannot be written by its owner stays so."""
+    group = lab.stat().st_gid
+    for path in (lab, *lab.rglob("*")):
+        if path.is_symlink():
+            continue
+        found = path.stat()
+        if found.st_gid != group:
+            os.chown(path, -1, group)
+        owner = found.st_mode & stat.S_IRWXU
+        wanted = SHARED_FOLDER if path.is_dir() else owner >> 3
+        if found.st_mode & wanted != wanted:
+            path.chmod(found.st_mode | wanted)
+
+
 def find_lab(chosen: Path | None = None, start: Path | None = None) -> Path:
-    """The lab to work on: `chosen` (--lab), else $SHRUNK_LAB, else the nearest folder upwards with a shrunk.toml."""
+    """The lab to work on: `chosen` (--lab), else $SHRUNK_LAB, else the nearest folder upwards with a shrunk.toml.
+
+    In a lab that a group shares this process joins the group (`join_group`)."""
     named = chosen or (Path(os.environ["SHRUNK_LAB"]) if os.environ.get("SHRUNK_LAB") else None)
     if named is not None:
         folder = named.expanduser().absolute()
         if (folder / SETTINGS_FILE).is_file():
+            join_group(folder)
             return folder
         raise ConfigError(f"{folder} is no lab (no {SETTINGS_FILE} in it); `shrunk init {named}` makes one")
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
         if (folder / SETTINGS_FILE).is_file():
+            join_group(folder)
             return folder
     raise ConfigError(
         f"no lab here: neither {here} nor a folder above it has a {SETTINGS_FILE}. "

@@ -45,7 +45,7 @@ def heed(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
     }
     if action not in acts:
         raise ShrunkError(f"this supervisor does not know `{action}`; restart it with this version")
-    supervisor.watch.look()
+    supervisor.look()
     done, left = [], {}
     for run_id in request["run_ids"]:
         refusal = acts[action](supervisor, run_id)
@@ -65,7 +65,7 @@ def _submit(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
         write_spec(supervisor.lab, spec, name=entry["name"], grid=request["grid"], costs=entry["costs"])
         ids.append(spec.run_id)
         names.append(entry["name"])
-    supervisor.watch.look()
+    supervisor.look()
     spent = sum(supervisor.watch.standings[r].flops for r in ids)
     order = request.get("order") or supervisor.settings.order
     if order not in ORDERS:
@@ -110,7 +110,7 @@ def _understood(read: Callable[[dict[str, Any]], Spec], entries: list[dict[str, 
 
 def _enqueue_missing(supervisor: Supervisor, ids: list[str], grid: str) -> list[str]:
     """Queue what is neither finished nor under way and return it."""
-    supervisor.watch.look()
+    supervisor.look()
     queued = []
     for run_id in ids:
         if run_id in supervisor.queue or supervisor.watch.status(run_id).status == "finished":
@@ -180,7 +180,7 @@ def _after_leaving(supervisor: Supervisor, run_id: str, reason: str, grid: str =
     until = time.monotonic() + LEAVING_SECONDS
     while supervisor.watch.standing(run_id).log.state == "running" and time.monotonic() < until:
         time.sleep(0.02)
-        supervisor.watch.look()
+        supervisor.look()
     if supervisor.watch.standing(run_id).log.state == "running":
         supervisor.again.add(run_id)  # a long evaluation or a slow disk: when its process has ended
     else:
@@ -193,7 +193,7 @@ def _prioritise(supervisor: Supervisor, run_id: str, priority: int) -> str:
     if status == "finished":
         return "is finished"
     supervisor.journal.append(RunPrioritised(run_id=run_id, priority=priority, logged_at=time.time()))
-    supervisor.watch.look()
+    supervisor.look()
     if run_id in supervisor.queue:
         supervisor.queue.add(supervisor.place(run_id))
     return ""

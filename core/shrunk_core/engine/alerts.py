@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -106,6 +104,16 @@ class Alerts:
                 out += self._end("disk", "")
         return out
 
+    def quota(self, gigabytes: float, too_much: int) -> list[Event]:
+        """Checkpoints hold so many bytes more than the lab's quota, although all that may go has gone."""
+        if not too_much:
+            return self._end("quota", "")
+        message = (
+            f"checkpoints hold {too_much / 1e9:.2f} GB more than checkpoint_gigabytes = {gigabytes:g}: what is left are the "
+            "last good ones of unfinished runs and the best of finished ones (`shrunk gc --best` takes these)"
+        )
+        return self._raise(Alert(alert="quota", severity="warning", message=message))
+
     def no_room(self, why: str) -> list[Event]:
         """Runs wait and none works, because no device takes one: `why` says what stands against each; "" when they do."""
         if not why:
@@ -123,25 +131,3 @@ class Alerts:
         if self.open.pop((name, run_id), None) is None:
             return []
         return [AlertEnded(alert=name, run_id=run_id)]
-
-
-def notify(command: str, alert: Alert) -> None:
-    """Run a person's command with the alert in its environment and go on at once; its own failure is its own affair.
-
-    SHRUNK_ALERT, SHRUNK_SEVERITY, SHRUNK_RUN, SHRUNK_GRID and SHRUNK_MESSAGE say what happened.
-    """
-    said = {
-        "SHRUNK_ALERT": alert.alert,
-        "SHRUNK_SEVERITY": alert.severity,
-        "SHRUNK_RUN": alert.run_id,
-        "SHRUNK_GRID": alert.grid,
-        "SHRUNK_MESSAGE": alert.message,
-    }
-    subprocess.Popen(
-        ["/bin/sh", "-c", command],
-        env=os.environ | said,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )

@@ -34,7 +34,7 @@ class Desk:
 
     @property
     def owner(self) -> Path:
-        """Who holds the lock: host, pid, process start, heartbeat."""
+        """Who holds the lock: host, pid, process start, heartbeat; and of how many slots how many are taken."""
         return self.private / "supervisor.json"
 
     @property

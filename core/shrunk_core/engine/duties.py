@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,19 +10,24 @@ from typing import TYPE_CHECKING
 from ..config.lab import LabSettings
 from ..errors import RunError
 from ..record.eventlog import EventWriter
-from ..record.events import Event, GridSubmitted, Step
+from ..record.events import CheckpointSaved, Event, Finished, GridSubmitted, Step
 from ..record.journal import SAMPLES, open_journal
 from ..record.lab_events import Alert
 from ..record.rundir import is_cell
-from .alerts import Alerts, notify
+from .alerts import Alerts
 from .budget import Spent, exceeded
 from .hardware import CPU
 from .monitor import HostSampler, Load, Monitor, NvmlSampler
+from .notifying import Notifier
 from .packing import Learner, expected_speed, why_waiting
+from .quota import beyond_quota
 from .slots import reading_of
 
 if TYPE_CHECKING:
     from .service import Supervisor
+
+QUOTA_SECONDS = 5.0
+"""Between two looks at what checkpoints hold, at least."""
 
 NO_ROOM_SECONDS = 60.0
 """A queue that nothing of is running and that no device takes is worth a word after so long."""
@@ -41,6 +47,8 @@ class Duties:
         self._born = time.time()
         self._ended: set[str] = set()
         self._learner = Learner()
+        self._notifier = Notifier(settings.notify)
+        self._saved, self._looked_at_quota = True, 0.0
 
     def heard(self, supervisor: Supervisor, news: list[tuple[str, Event]]) -> None:
         """Alerts about what the runs' logs say now; what they said before this supervisor is no news."""
@@ -50,6 +58,7 @@ class Duties:
                 out += self.alerts.news(run_id, event)
                 if isinstance(event, Step):
                     self._learner.hear(run_id, event)
+                self._saved = self._saved or isinstance(event, CheckpointSaved | Finished)
         self._say(supervisor, out)
 
     def beat(self, supervisor: Supervisor) -> None:
@@ -80,12 +89,25 @@ class Duties:
         self._learner.look(supervisor)
         disk = next((s.disk_free for s in samples if s.disk_free is not None), None)
         self._say(supervisor, self.alerts.look(running, time.time(), disk))
+        self._hold_to_quota(supervisor)
+        self._notifier.look()
         why, waiting = "", supervisor.held_up
         if waiting and time.monotonic() - waiting[1] > NO_ROOM_SECONDS:
             why = why_waiting(supervisor, waiting[0])
         self._say(supervisor, self.alerts.no_room(why))
         for grid in list(watch.grids.values()):
             self._grid(supervisor, grid)
+
+    def _hold_to_quota(self, supervisor: Supervisor) -> None:
+        """Remove checkpoints beyond the lab's quota after new ones were saved; say when that is not enough."""
+        quota, now = self.settings.checkpoint_gigabytes * 1e9, time.monotonic()
+        if not quota or not self._saved or now - self._looked_at_quota < QUOTA_SECONDS:
+            return
+        self._saved, self._looked_at_quota = False, now
+        going, too_much = beyond_quota(self.lab, supervisor.watch, quota)
+        for piece in going:
+            shutil.rmtree(piece.path, ignore_errors=True)
+        self._say(supervisor, self.alerts.quota(self.settings.checkpoint_gigabytes, too_much))
 
     def _grid(self, supervisor: Supervisor, grid: GridSubmitted) -> None:
         """Stop what is left of a grid whose budget is spent; say once that a grid of our time has ended."""
@@ -115,9 +137,10 @@ class Duties:
         """Log, and send alerts to the command of shrunk.toml."""
         for event in events:
             supervisor.journal.append(event)
-            if isinstance(event, Alert) and self.settings.notify:
-                notify(self.settings.notify, event)
+            if isinstance(event, Alert):
+                self._notifier.send(event)
 
     def close(self) -> None:
+        self._notifier.close()
         if self._samples is not None:
             self._samples.close()

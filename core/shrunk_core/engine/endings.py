@@ -17,7 +17,7 @@ def worker_ended(supervisor: Supervisor, job: Job, code: int | None) -> None:
     run_id = job.run_id
     pid = job.child.pid if job.child else job.process.pid if job.process else 0
     supervisor.journal.append(RunReaped(run_id=run_id, pid=pid, returncode=code))
-    supervisor.watch.look()
+    supervisor.look()
     if run_id in supervisor.queue or supervisor.leaving:
         return
     standing = supervisor.watch.standing(run_id)

@@ -15,6 +15,9 @@ from .machine import Machine
 EFFICIENCY = 0.45
 """Share of the plain matrix product's speed that a training step of these shapes reached on one AVX-512 core."""
 
+SLOW_FLOPS_PER_SECOND = 5e9
+"""What training reaches on a core that is slower than any we know of."""
+
 SECONDS_PER_KERNEL = 35e-6
 """Cost of one small tensor operation beside its arithmetic; a block makes about 60 of them, the rest of a step 80."""
 
@@ -53,6 +56,13 @@ def seconds_per_update(model: ModelSpec, train: TrainSpec, machine: Machine | No
 def estimated_seconds(model: ModelSpec, train: TrainSpec, machine: Machine | None = None) -> float:
     """Seconds of training, evaluation and start apart: the budget where it is minutes, else updates times their price."""
     return 60 * train.minutes if train.minutes else train.updates * seconds_per_update(model, train, machine)
+
+
+def surely_shorter(model: ModelSpec, train: TrainSpec, seconds: float) -> bool:
+    """True if training takes less than so long even on a slow core: an answer that costs no measurement."""
+    arithmetic = flops_per_update(model, train, "executed") / SLOW_FLOPS_PER_SECOND
+    kernels = 10 * SECONDS_PER_KERNEL * (60 * model.num_layers + 80)
+    return not train.minutes and train.updates * (arithmetic + kernels) < seconds
 
 
 def planned_device(device: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..record.lock import is_locked
 from ..record.rundir import read_spec, run_dirs
 from .desk import Desk
+from .quota import beyond_quota
 from .unarchive import STAGE
 from .watch import Watch
 
@@ -28,10 +29,14 @@ class Garbage:
     why: str
 
 
-def find_garbage(lab: Path, *, checkpoints: bool = False) -> list[Garbage]:
-    """Everything that may go. Nothing of a run that is queued or running, no log, no model, no tag.
+def find_garbage(
+    lab: Path, *, checkpoints: bool = False, quota: float | None = None, best: bool = False
+) -> list[Garbage]:
+    """Everything that may go. Of a run that is queued or running nothing but checkpoints beyond the quota; no log, no
+    model, no tag.
 
-    checkpoints: also the checkpoints of finished runs, all but the best and the last.
+    checkpoints: also the checkpoints of finished runs, all but the best and the last. quota: bytes that all checkpoints
+    may hold together; what goes is the rule of `quota`. best: the best checkpoints of finished runs may go too.
     """
     watch = Watch(lab)
     watch.look()
@@ -45,6 +50,10 @@ def find_garbage(lab: Path, *, checkpoints: bool = False) -> list[Garbage]:
             saved = sorted(run.checkpoints.glob("update-*"))
             keep = {saved[-1].name, *_best(run.model)} if saved else set()
             found += [_one(p, "checkpoint of a finished run") for p in saved if p.name not in keep]
+    if quota is not None:
+        going, _ = beyond_quota(lab, watch, quota, best=best)
+        known = {piece.path for piece in found}
+        found += [_one(s.path, f"beyond the quota: {s.why}") for s in going if s.path not in known]
     return found
 
 

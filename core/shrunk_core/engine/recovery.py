@@ -23,7 +23,7 @@ def recover(supervisor: Supervisor) -> None:
     its supervisor was killed shows up, or is found dead, a while later.
     """
     watch = supervisor.watch
-    supervisor.duties.heard(supervisor, watch.look())
+    supervisor.look()
     held = {job.run_id for job in supervisor.jobs()}
     left = [
         (run_id, standing)

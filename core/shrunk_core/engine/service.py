@@ -113,6 +113,10 @@ class Supervisor:
         """Slots when nobody says: one a GPU to begin with, else as many as there are cores for."""
         return len(self.devices) or max(1, cores() // self.settings.threads)
 
+    def look(self) -> None:
+        """Read what is new in all logs. Every look goes through here, because what one has read no later one tells again."""
+        self.duties.heard(self, self.watch.look())
+
     def spec_of(self, job_id: str) -> SpecFile:
         """The spec of a run, or of the run that a cell belongs to."""
         run_id = parent_of(job_id)
@@ -176,6 +180,7 @@ class Supervisor:
         self._fill()
         if time.monotonic() - self._beat_at > HEARTBEAT_SECONDS:
             recover(self)
+            self.watch.keep()
             self.beat()
             self.duties.beat(self)
 
@@ -185,7 +190,8 @@ class Supervisor:
         if self.desk.epoch() != self.epoch:  # taken over from another host: what is left of ours goes home
             self.leaving = True
             return
-        write_atomically(self.desk.owner, json.dumps(asdict(this_process()) | {"heartbeat": time.time()}))
+        claim = asdict(this_process()) | {"heartbeat": time.time(), "slots": len(self.slots), "taken": len(self.jobs())}
+        write_atomically(self.desk.owner, json.dumps(claim))
 
     # ------------------------------------------------------------ the queue
 
@@ -213,7 +219,7 @@ class Supervisor:
             (run_dir(self.lab, run_id).control / name).unlink(missing_ok=True)
         grid = grid or self.watch.standing(run_id).grid or self.spec_of(run_id).grid
         self.journal.append(RunQueued(run_id=run_id, grid=grid, reason=reason))
-        self.watch.look()
+        self.look()
         self.queue.add(self.place(run_id), until=time.monotonic() + seconds)
 
     def dequeue(self, run_id: str, status: str, message: str) -> None:
@@ -367,7 +373,7 @@ class Supervisor:
             time.sleep(TICK_SECONDS)
         if self.desk.epoch() != self.epoch:
             return  # the queue is another supervisor's now
-        self.watch.look()
+        self.look()
         for job in jobs:
             word = self.watch.standing(job.run_id).log
             if job.run_id and word.state == "left" and word.reason == "signal" and word.logged_at >= job.launched_at:

@@ -8,7 +8,7 @@ import time
 import traceback
 from pathlib import Path
 
-from ..config.lab import read_settings
+from ..config.lab import join_group, read_settings
 from ..errors import ShrunkError
 from ..record.lock import FileLock
 from .desk import Desk
@@ -19,6 +19,7 @@ from .service import WORKER, Supervisor
 def main(arguments: list[str]) -> int:
     """Serve a lab until idle. Exit 3 when another supervisor serves it."""
     lab = Path(arguments[0])
+    join_group(lab)  # and with it the workers
     desk = Desk(lab)
     epoch = desk.epoch()
     lock = FileLock(desk.lock)

@@ -40,8 +40,8 @@ from ..record.rundir import RunDir, epoch_of, is_cell, lab_of, read_spec, run_di
 from ..train.arithmetic import set_up
 from ..train.pretrain import Barrier, Language, NonFinite, Trainer
 from ..train.runtime import Requests, Runtime, choose_execution, device_name, pick_device
-from .estimate import estimated_seconds
-from .execution import in_a_process, settle
+from .estimate import estimated_seconds, surely_shorter
+from .execution import LONG_SECONDS, in_a_process, settle
 from .machine import read_machine
 from .patience import is_full
 from .retries import BUSY_EXIT, DISK_EXIT
@@ -160,6 +160,9 @@ def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Atte
 
 def settled(lab: Path, spec: RunSpec, runtime: Runtime, requests: Requests) -> tuple[Runtime, str]:
     """The runtime of a new run with the execution that is fastest for it here, and what to tell of that."""
+    short = surely_shorter(
+        spec.model, spec.train, LONG_SECONDS
+    )  # else the estimate may measure, for a third of a second
     measure = in_a_process(
         spec,
         device=runtime.device.type,
@@ -173,7 +176,7 @@ def settled(lab: Path, spec: RunSpec, runtime: Runtime, requests: Requests) -> t
         usual=runtime.execution,
         device_name=device_name(runtime.device),
         torch_version=torch.__version__,
-        expected_seconds=estimated_seconds(spec.model, spec.train, read_machine(lab)),
+        expected_seconds=0.0 if short else estimated_seconds(spec.model, spec.train, read_machine(lab)),
         measure=measure,
     )
     return replace(runtime, execution=execution), told

@@ -158,8 +158,12 @@ def write_model(
     temporary = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(to_hugging_face(spec, state), str(temporary / "model.safetensors"), metadata={"format": "pt"})
     (temporary / "config.json").write_text(json.dumps(hf_config(spec), indent=1) + "\n")
+    weights = temporary / "model.safetensors"
+    save_file(to_hugging_face(spec, state), str(weights), metadata={"format": "pt"})
+    weights.chmod(
+        (temporary / "config.json").stat().st_mode
+    )  # safetensors writes for its user alone, whatever the umask
     (temporary / "shrunk.json").write_text(canonical_json(notes) + "\n")
     for name in TOKENIZER_FILES:
         shutil.copyfile(tokenizer / name, temporary / name)

@@ -32,11 +32,15 @@ class FileLock:
 
 
 def is_locked(path: Path) -> bool:
-    """True if a living process holds the lock. An absent file is not locked."""
-    if not path.exists():
-        return False
-    lock = FileLock(path)
+    """True if a living process holds the lock. An absent file is not locked. Asks for no right to write."""
     try:
-        return not lock.take()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
     finally:
-        lock.release()
+        os.close(descriptor)

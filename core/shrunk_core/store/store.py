@@ -6,6 +6,7 @@ people and our own commands read is the copy that it publishes. Deleting both lo
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 import uuid
@@ -23,6 +24,9 @@ from . import publish, sandbox, schema, views_file
 from .ingest import Ingest, problems
 from .question import Question
 from .result import Result
+
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""What a lab says that may be read and not written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,9 @@ class Store:
                 lines, index_id, generation, left_out = self._ingest()
                 published, pending, view_problems = self._publish(index_id, generation, force, anew)
         except (OSError, duckdb.Error) as problem:
+            if isinstance(problem, OSError) and problem.errno in READ_ONLY and publish.current(self.lab):
+                message = "the lab cannot be written: answers are of what was published before, without later lines"
+                return _report(began, problems=(Problem(source=".shrunk", message=message),))
             raise StoreError(_explained(self.lab, problem)) from problem
         found = [Problem(source=source, message=message) for source, message in left_out]
         found += [Problem(source="views.sql", message=message) for message in view_problems]

@@ -1,0 +1,65 @@
+"""Alerts of real runs reach a person's command once each; a command that fails or hangs hurts nothing; the quota is held."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from shrunk_core.engine import notifying
+from shrunk_core.engine.notifying import Notifier
+from shrunk_core.record.eventlog import read_events
+from shrunk_core.record.events import CheckpointSaved
+from shrunk_core.record.journal import read_journal
+from shrunk_core.record.lab_events import Alert
+from shrunk_core.record.rundir import run_dirs
+
+from tests.conftest import end_supervisor
+from tests.tiny import shrunk, wait_for, write_grid
+
+
+def test_each_alert_is_sent_once_and_the_quota_is_held(lab: Path, tmp_path: Path) -> None:
+    sent = tmp_path / "sent"
+    command = f'printf "%s|%s|%s\\n" "$SHRUNK_ALERT" "$SHRUNK_RUN" "$SHRUNK_GRID" >> {sent}; exit 7'
+    (lab / "shrunk.toml").write_text(
+        f"idle_seconds = 3.0\nslots = 2\ncheckpoint_gigabytes = 1e-9\nnotify = {json.dumps(command)}\n"
+    )
+    good = write_grid(tmp_path, name="good", updates=100, evaluate_every=20, train="keep_checkpoints = 9")
+    bad = write_grid(tmp_path, name="bad", updates=100, evaluate_every=20, train="clip_norm = 0.0\nadam_eps = 0.0")
+    bad.write_text(bad.read_text().replace("learning_rate = 5e-3", "learning_rate = 9.9"))
+    assert shrunk("run", good, "--lab", lab).returncode == 0
+    shrunk("run", bad, "--lab", lab)
+    wait_for(lambda: sent.exists() and sent.read_text().count("grid-finished") == 2, "the ends of both grids")
+    end_supervisor(lab)
+    said = [e for e in read_journal(lab) if isinstance(e, Alert)]
+    lines = sent.read_text().splitlines()
+    assert sorted(lines) == sorted(f"{a.alert}|{a.run_id}|{a.grid}" for a in said)
+    assert len(set(lines)) == len(lines)
+    kinds = [line.split("|")[0] for line in lines]
+    assert kinds.count("grid-finished") == 2 and "run-finished" in kinds and "quota" in kinds
+    assert "notify` of shrunk.toml ended with code 7" in (lab / ".shrunk" / "supervisor.log").read_text()
+    run = next(r for r in run_dirs(lab) if r.model.exists())
+    saved = [e for e in read_events(run.events_file) if isinstance(e, CheckpointSaved)]
+    best = max(e.update for e in saved if e.best)
+    assert len(saved) == 5 and [p.name for p in run.checkpoints.iterdir()] == [f"update-{best:09d}"]
+
+
+def alert() -> Alert:
+    return Alert(alert="stall", severity="warning", message="m")
+
+
+def test_a_command_that_hangs_or_cannot_start_is_ended_and_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(notifying, "PATIENCE_SECONDS", 0.05)
+    hanging = Notifier("exec sleep 60")
+    for _ in range(notifying.MOST_AT_ONCE + 3):
+        hanging.send(alert())
+    time.sleep(0.1)
+    hanging.look()
+    assert hanging._under_way == []
+    assert capsys.readouterr().err.count("took longer") == 1
+    Notifier("echo \0").send(alert())
+    assert "notify" in capsys.readouterr().err
+    Notifier("").send(alert())
