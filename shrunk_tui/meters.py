@@ -91,4 +91,6 @@ def meter_lines(
         text = text if len(text) <= words_width else text[: words_width - 1] + ("~" if ascii_only else "…")
         past = spark([h.get(name) for h in history], room, ascii_only) if room >= 10 else ""
         lines.append(f"{name:<{NAME}}{drawn} {text:<{words_width}} {past}".rstrip())
+    if not now.gpus:
+        lines.append(f"{'GPU':<{NAME}}none that can be read: runs train on the CPU")
     return lines

@@ -75,6 +75,8 @@ def test_meters_say_number_unit_and_history() -> None:
     assert "350 W of 700 W" in lines[5] and "61 C, 1980 MHz" in lines[6]
     assert all(len(line) <= 60 for line in meter_lines(NOW, history, 60, 20, ascii_only=False))
     assert shares(NOW)["mem0"] == 0.25
+    without = meter_lines(replace(NOW, gpus=()), history, 60, 20, ascii_only=True)
+    assert [line.split()[0] for line in without] == ["CPU", "RAM", "disk", "GPU"] and "none" in without[-1]
 
 
 def test_bars_and_sparks_stay_in_their_width() -> None:
