@@ -83,7 +83,7 @@ def test_log_axes_leave_out_what_is_not_positive() -> None:
 
 def test_crosshair_values_stand_in_the_legend() -> None:
     drawn = text(Scene(lines=(line(np.linspace(5, 4, 101)),), cursor=51.0))
-    assert "x = 51" in drawn[-1] and "run 0 4.5" in drawn[-1]
+    assert "x 51" in drawn[-1] and "run 0 4.5" in drawn[-1]
 
 
 def test_nothing_to_draw_says_so_and_small_sizes_do_not_break() -> None:
