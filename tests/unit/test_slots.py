@@ -266,7 +266,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     yield make
     for supervisor in made:
         supervisor.journal.close()
-        supervisor.duties.close()
+        supervisor.duties.close(supervisor)
 
 
 def queue(supervisor: Supervisor, seeds: range, device: str = "auto") -> list[str]:

@@ -140,7 +140,10 @@ class Duties:
             if isinstance(event, Alert):
                 self._notifier.send(event)
 
-    def close(self) -> None:
+    def close(self, supervisor: Supervisor) -> None:
+        """The supervisor leaves: what is overdue is done now, since no later heartbeat does it."""
+        self._looked_at_quota = 0.0
+        self._hold_to_quota(supervisor)
         self._notifier.close()
         if self._samples is not None:
             self._samples.close()

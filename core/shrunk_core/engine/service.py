@@ -150,7 +150,7 @@ class Supervisor:
         if reason == "signal":
             self._send_home()
         self.launcher.close()
-        self.duties.close()
+        self.duties.close(self)
         self.journal.append(SupervisorStopped(host=me.host, pid=me.pid, reason=reason))
 
     def turn_or_wait(self) -> None:
