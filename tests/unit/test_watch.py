@@ -229,6 +229,14 @@ def test_a_lab_that_cannot_be_written_is_looked_at_all_the_same(small: Path, mon
     assert known(looked(small)) == known(first)
 
 
+def test_a_lab_that_has_gone_is_not_made_anew(small: Path) -> None:
+    looking = Watch(small)
+    looking.look()
+    small.rename(small.with_name("away"))
+    looking.keep(least=0)
+    assert not small.exists()
+
+
 def test_little_news_is_not_worth_keeping(small: Path) -> None:
     populate(small)
     looked(small).keep()
