@@ -21,6 +21,8 @@ def state_file(lab: Path, read_only: bool) -> Path:
     if not read_only and os.access(lab / ".shrunk", os.W_OK):
         return lab / ".shrunk" / f"ui-{_user()}.json"
     home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    with contextlib.suppress(OSError):
+        (home / "shrunk").mkdir(parents=True, exist_ok=True)
     return home / "shrunk" / f"ui-{hashlib.sha256(str(lab).encode()).hexdigest()[:16]}.json"
 
 
