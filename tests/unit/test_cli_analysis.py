@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import random
 import shutil
@@ -11,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cell_lab import cell, cell_finished, cell_started, scored_event
@@ -23,20 +21,10 @@ from shrunk_core.record.journal import SAMPLES, journal_folder
 from shrunk_core.record.lab_events import HardwareSampled
 from shrunk_core.record.rundir import write_spec
 from store_lab import T0, evaluated, finished, spec, started, step, write
+from talk import ask, talk
 from typer.testing import CliRunner
 
 from shrunk_tui.cli.app import app
-
-
-def talk(*words: str) -> tuple[Any, str]:
-    """stdout as JSON, and stderr; whatever the command refuses is raised here."""
-    found = CliRunner().invoke(app, [*words, "--format", "json"], catch_exceptions=False)
-    assert found.exit_code == 0, found.output
-    return json.loads(found.stdout), found.stderr
-
-
-def ask(*words: str) -> Any:
-    return talk(*words)[0]
 
 
 def csv_file(path: Path, *lines: str) -> str:

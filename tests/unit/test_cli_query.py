@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cell_lab import TASK, cell, cell_finished, cell_started, scored_event
@@ -16,21 +14,9 @@ from shrunk_core.record.celldir import write_cell
 from shrunk_core.record.rundir import RunDir
 from shrunk_core.store.query_files import save_query
 from store_lab import T0, evaluated, write
-from typer.testing import CliRunner
-
-from shrunk_tui.cli.app import app
+from talk import ask, talk
 
 FINAL = ("--map", "loss=final_loss", "--map", "flops=flops_total")
-
-
-def talk(*words: str) -> tuple[Any, str]:
-    found = CliRunner().invoke(app, [*words, "--format", "json"], catch_exceptions=False)
-    assert found.exit_code == 0, found.output
-    return json.loads(found.stdout), found.stderr
-
-
-def ask(*words: str) -> Any:
-    return talk(*words)[0]
 
 
 @pytest.fixture(scope="module")

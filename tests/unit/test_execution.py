@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from shrunk_core.config.spec import CorpusSpec, ModelSpec, RunSpec, TokenizerSpec, TrainSpec
+from shrunk_core.engine.estimate import speed_digest
 from shrunk_core.engine.execution import COMPILED, Trial, choose, in_a_process, read, settle
 from shrunk_core.record.lock import FileLock
 
@@ -40,6 +41,19 @@ def settled(
     return settle(
         lab, spec, usual=usual, device_name="card", torch_version="2", expected_seconds=expected, measure=timer
     )
+
+
+@pytest.mark.parametrize(
+    "changed", [{"objective": "clm"}, {"mask_share": 0.3}, {"batch_size": 4}, {"precision": "bf16"}]
+)
+def test_what_was_measured_of_other_work_is_not_believed(changed: dict[str, object]) -> None:
+    other = dataclasses.replace(SPEC, train=dataclasses.replace(SPEC.train, **changed))
+    assert speed_digest(other) != speed_digest(SPEC)
+
+
+def test_seed_rate_and_length_of_a_run_decide_nothing_about_its_speed() -> None:
+    train = dataclasses.replace(SPEC.train, learning_rate=9e-4, updates=7)
+    assert speed_digest(dataclasses.replace(SPEC, seed=3, train=train)) == speed_digest(SPEC)
 
 
 def test_a_faster_compiled_update_is_used_and_remembered(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import time
 
 import numpy as np
 
-from ..config.spec import ModelSpec, TrainSpec
+from ..config.spec import ModelSpec, RunSpec, TrainSpec, to_plain
 from ..cost import flops_per_update
 from .hardware import gpus, resolve_precision
 from .machine import Machine
@@ -20,6 +22,17 @@ SLOW_FLOPS_PER_SECOND = 5e9
 
 SECONDS_PER_KERNEL = 35e-6
 """Cost of one small tensor operation beside its arithmetic; a block makes about 60 of them, the rest of a step 80."""
+
+
+def speed_digest(spec: RunSpec) -> str:
+    """12 hex digits for everything in a run's settings that decides its speed on a device: what was measured of one run
+    holds for all that share it. Corpus, seed and schedule are not in it."""
+    train = spec.train
+    what = [
+        to_plain(spec)["model"], train.batch_size, train.sequence_length, train.micro_batch, train.precision,
+        train.objective, train.mask_share, train.padding_in_loss,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @functools.cache

@@ -7,7 +7,6 @@ lab's `.shrunk/executions.json` keeps what came of it for every later run of the
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -18,9 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config.spec import RunSpec, to_plain
+from ..config.spec import RunSpec
 from ..record.lock import FileLock
 from ..record.rundir import write_atomically
+from .estimate import speed_digest
 
 COMPILED = "compiled"
 
@@ -103,13 +103,8 @@ def _told(trials: Trials, usual: str) -> str:
 
 
 def key_of(spec: RunSpec, device_name: str, torch_version: str) -> str:
-    """A name for what decides which execution is faster: device, version, shape, batch, precision, objective."""
-    train = spec.train
-    what = [
-        to_plain(spec)["model"], train.batch_size, train.sequence_length, train.micro_batch, train.precision,
-        train.objective, train.mask_share,
-    ]  # fmt: skip
-    return f"{device_name} torch {torch_version} {hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]}"
+    """A name for what decides which execution is faster."""
+    return f"{device_name} torch {torch_version} {speed_digest(spec)}"
 
 
 def read(file: Path) -> dict[str, Trials]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..config.spec import RunSpec, to_plain
+from ..config.spec import RunSpec
 from ..cost import memory_bytes
 from ..errors import ConfigError
 from ..record.events import Step
 from ..record.rundir import is_cell
+from .estimate import speed_digest
 from .hardware import CPU, cores
 from .machine import read_machine
 from .plan import micro_batch
@@ -38,10 +37,7 @@ def needs_of(spec: RunSpec) -> int:
 
 def shape_of(spec: RunSpec, device_name: str) -> str:
     """A name for everything that decides a run's speed on a device of this machine."""
-    train = spec.train
-    what = [to_plain(spec)["model"], train.batch_size, train.sequence_length, train.micro_batch, train.precision]
-    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
-    return f"{socket.gethostname()} {device_name} {digest}"
+    return f"{socket.gethostname()} {device_name} {speed_digest(spec)}"
 
 
 def devices_for(supervisor: Supervisor, wanted: str) -> tuple[str, ...]:
