@@ -26,9 +26,9 @@ from shrunk_core.errors import BusyError, ConfigError, DataError
 from shrunk_core.record.eventlog import read_events
 from shrunk_core.record.events import Finished, Left, Resumed, Step
 from shrunk_core.record.journal import open_journal, read_journal
-from shrunk_core.record.lab_events import HardwareSampled
+from shrunk_core.record.lab_events import Alert, HardwareSampled
 from shrunk_core.record.lock import FileLock
-from shrunk_core.record.rundir import run_dirs
+from shrunk_core.record.rundir import read_spec, run_dirs
 from shrunk_core.store.store import open_store
 
 from tests.conftest import end_supervisor
@@ -61,6 +61,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for power in (100.0, 200.0):
         journal.append(HardwareSampled(device="GPU-1", run_id=first, seconds=1800.0, power_watts=power))
     journal.close()
+    words = open_journal(lab)
+    for name in (read_spec(run_dirs(lab)[0]).grid, "a grid of nobody"):
+        words.append(Alert(alert="grid-finished", severity="info", grid=name, message="2 finished"))
+    words.close()
     return lab
 
 
@@ -145,8 +149,10 @@ def test_some_runs_bring_what_is_about_them_only(trained: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     other = init_lab(tmp_path / "other")
     assert import_archive(other, tmp_path / "one.tar.zst").runs == [second]
-    about = {e.run_id for e in read_journal(other) if hasattr(e, "run_id")}  # pyright: ignore[reportAttributeAccessIssue]
+    told = list(read_journal(other))
+    about = {e.run_id for e in told if getattr(e, "run_id", "")}
     assert about == {second} and first not in about
+    assert {e.grid for e in told if isinstance(e, Alert) and not e.run_id} == {read_spec(run_dirs(trained)[0]).grid}
     assert rows(other, "select note, archived, energy_wh from runs") == [("the wide one", True, None)]
 
 
