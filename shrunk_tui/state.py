@@ -66,6 +66,5 @@ class ViewState:
         from shrunk_core.record.rundir import write_atomically
 
         with contextlib.suppress(OSError):
-            self.path.parent.mkdir(exist_ok=True)  # fails where the lab has gone: it is not made anew, empty
             write_atomically(self.path, text)
             self._saved = text

@@ -162,7 +162,7 @@ class _Starter:
 
 def start_supervisor(desk: Desk) -> subprocess.Popen[bytes]:
     """Start the lab's supervisor in a session of its own: it outlives this process and its terminal."""
-    desk.private.mkdir(parents=True, exist_ok=True)
+    desk.private.mkdir(exist_ok=True)
     with open(desk.log, "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", SUPERVISOR, str(desk.lab)],

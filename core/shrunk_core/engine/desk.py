@@ -72,6 +72,7 @@ class Desk:
     def put(self, request: dict[str, Any]) -> str:
         """Leave a request and return its id. Ids sort by time."""
         name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+        self.private.mkdir(exist_ok=True)
         write_atomically(self.inbox / f"{name}.json", json.dumps(request))
         return name
 
@@ -91,6 +92,7 @@ class Desk:
         return self.inbox.is_dir() and any(self.inbox.glob("*.json"))
 
     def answer(self, name: str, reply: dict[str, Any]) -> None:
+        self.private.mkdir(exist_ok=True)
         write_atomically(self.replies / f"{name}.json", json.dumps(reply))
 
     def reply(self, name: str, timeout: float, alive: Any = None) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class LocalLauncher:
     """Processes of this machine, each in a session of its own: a signal to the supervisor's terminal never reaches them."""
 
     def start(self, module: str, arguments: list[str], *, threads: int, device: str, log: Path) -> Child:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(exist_ok=True)
         environment = os.environ | _threads(threads)
         if device:
             environment["CUDA_VISIBLE_DEVICES"] = device
@@ -173,7 +173,7 @@ class WarmLauncher(LocalLauncher):
     def start(self, module: str, arguments: list[str], *, threads: int, device: str, log: Path) -> Child:
         if module != self.module or not self._ready or self._spare is None:
             return super().start(module, arguments, threads=threads, device=device, log=log)
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(exist_ok=True)
         environment = _threads(threads) | ({"CUDA_VISIBLE_DEVICES": device} if device else {})
         self._number += 1
         number = self._number

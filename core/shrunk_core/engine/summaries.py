@@ -118,7 +118,6 @@ def write_summaries(lab: Path, kept: Summaries) -> None:
         "ended": [[*key, at] for key, at in kept.ended.items()],
         "said": [[*key, at] for key, at in kept.said.items()],
     }
-    (lab / ".shrunk").mkdir(exist_ok=True)  # fails where the lab has gone: a viewer must not make it anew, empty
     write_atomically(lab / ".shrunk" / FILE, json.dumps(body, separators=(",", ":")))
 
 

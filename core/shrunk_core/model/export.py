@@ -157,7 +157,7 @@ def write_model(
     """
     temporary = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    temporary.mkdir()
     (temporary / "config.json").write_text(json.dumps(hf_config(spec), indent=1) + "\n")
     weights = temporary / "model.safetensors"
     save_file(to_hugging_face(spec, state), str(weights), metadata={"format": "pt"})

@@ -27,6 +27,7 @@ def write_cell(lab: Path, spec: CellSpec) -> RunDir:
             "comparison": spec.comparison,
             "spec": cell_to_dict(spec),
         }
+        cell.path.parent.mkdir(exist_ok=True)
         write_atomically(cell.spec_file, json.dumps(body, indent=1) + "\n")
     return cell
 

@@ -24,7 +24,7 @@ class EventWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
             cut_torn_tail(path)
             self._file = open(path, "ab", buffering=0)
         except OSError as problem:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 class FileLock:
-    """An exclusive flock. OSError when the file cannot be made (a full or read-only disk)."""
+    """An exclusive flock. OSError when the file cannot be made (a full or read-only disk, a lab that has gone)."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def take(self, seconds: float = 0.0) -> bool:

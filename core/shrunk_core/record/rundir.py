@@ -138,6 +138,7 @@ def write_spec(lab: Path, spec: RunSpec, *, name: str, grid: str, costs: dict[st
         "costs": costs,
         "spec": to_plain(spec),
     }
+    run.path.parent.mkdir(exist_ok=True)
     write_atomically(run.spec_file, json.dumps(body, indent=1) + "\n")
     return run
 
@@ -177,8 +178,11 @@ def read_spec(run: RunDir) -> SpecFile:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a small file so that a reader or a crash sees the old content or the new, never a part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a small file so that a reader or a crash sees the old content or the new, never a part of it.
+
+    Its folder is made if need be, and none above that: a lab that has gone must not come back empty. OSError then.
+    """
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with open(temporary, "w") as file:
         file.write(text)

@@ -109,7 +109,7 @@ def publish(lab: Path, index: Path, index_id: str, generation: int) -> Manifest:
     if _wal(index).exists():
         raise StoreError(f"{index} was not closed cleanly; run the same command again")
     began = time.thread_time()
-    folder(lab).mkdir(parents=True, exist_ok=True)
+    folder(lab).mkdir(exist_ok=True)
     numbers = [int(p.name) for p in folder(lab).iterdir() if p.name.isdigit()]
     place = folder(lab) / str(max(numbers, default=0) + 1)
     copy = place / "lab.duckdb"

@@ -57,7 +57,8 @@ def save(checkpoints: Path, progress: Progress, state: dict[str, Any]) -> int:
     temporary = checkpoints / f".new-{progress.update}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        checkpoints.mkdir(exist_ok=True)  # not what is above: a lab that has gone must not come back empty
+        temporary.mkdir()
         torch.save(state, temporary / STATE_FILE)
         (temporary / META_FILE).write_text(json.dumps(asdict(progress)))
         for path in temporary.iterdir():

@@ -254,7 +254,7 @@ class Trainer:
             yield self._evaluated("decayed", self.spec.evaluation_id, point, result)
             notes = {"run_id": self.spec.run_id, "update": point, "validation_loss": result.loss}
             folder = self.run.path / "decayed" / checkpoint.folder_of(self.run.checkpoints, point).name
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(exist_ok=True)
             write_model(folder, self.spec.model, self.model.state_dict(), self.language.tokenizer, notes)
         self.updater.load(state)
         self._reported = time.monotonic()  # a branch is no training time of the run
