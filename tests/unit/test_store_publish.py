@@ -9,6 +9,7 @@ import duckdb
 import pytest
 from shrunk_core.errors import StoreError
 from shrunk_core.store import publish
+from shrunk_core.store.ingest import Ingest
 from shrunk_core.store.store import open_store
 from store_lab import born, started, step, write
 
@@ -123,6 +124,42 @@ def test_a_broken_index_is_built_again(lab, content):
     write(log(lab), step(2))
     store.refresh(force=True)
     assert outside(lab) == 2
+
+
+def test_an_index_that_proves_broken_on_the_way_is_built_again(lab, monkeypatch):
+    """What a refresher may leave that is killed in the middle of a write: a file that opens, with a block that is none."""
+    store = open_store(lab)
+    store.refresh()
+    write(log(lab), step(2))
+    work, calls = Ingest.run, []
+
+    def torn(self):
+        lines = work(self)
+        calls.append(lines)
+        if len(calls) == 1:
+            raise duckdb.FatalException(
+                "Failed to create checkpoint because of error: Corrupt database file: computed ..."
+            )
+        return lines
+
+    monkeypatch.setattr(Ingest, "run", torn)
+    store.refresh(force=True)
+    assert len(calls) == 2 and calls[1] > calls[0], "everything was read anew"
+    assert outside(lab) == 2
+
+
+def test_a_problem_of_the_disk_throws_no_index_away(lab, monkeypatch):
+    store = open_store(lab)
+    store.refresh()
+    before = (lab / ".shrunk" / "index.duckdb").read_bytes()
+
+    def full(self):
+        raise duckdb.FatalException("Failed to create checkpoint because of error: No space left on device")
+
+    monkeypatch.setattr(Ingest, "run", full)
+    with pytest.raises(StoreError, match="No space left"):
+        store.refresh(force=True)
+    assert (lab / ".shrunk" / "index.duckdb").read_bytes() == before
 
 
 def test_an_index_of_another_version_is_built_again(lab):

@@ -112,8 +112,18 @@ class Store:
             lock.release()
 
     def _ingest(self) -> tuple[int, str, int, list[tuple[str, str]]]:
-        """New lines into the index, which is closed again: (lines, index id, generation, problems)."""
-        con = self._open_index()
+        """New lines into the index, which is closed again: (lines, index id, generation, problems).
+
+        An index that proves broken on the way, because a refresher was killed in the middle of a write, is made anew.
+        """
+        try:
+            return self._ingest_into(self._open_index())
+        except duckdb.Error as problem:
+            if "Corrupt database file" not in str(problem):
+                raise
+        return self._ingest_into(self._new_index())
+
+    def _ingest_into(self, con: duckdb.DuckDBPyConnection) -> tuple[int, str, int, list[tuple[str, str]]]:
         try:
             lines = Ingest(con, self.lab).run()
             left_out = problems(con)
@@ -133,6 +143,9 @@ class Store:
         except duckdb.Error as problem:
             if "Could not set lock" in str(problem):
                 raise  # open in another program: not ours to throw away
+        return self._new_index()
+
+    def _new_index(self) -> duckdb.DuckDBPyConnection:
         for path in (self._index, self._index.with_name(self._index.name + ".wal")):
             path.unlink(missing_ok=True)
         con = _connect(self._index)
