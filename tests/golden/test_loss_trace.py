@@ -39,6 +39,7 @@ def trainer(folder: Path, updates: int = 40) -> Trainer:
     for _ in build_corpus(lab, spec.corpus, spec.tokenizer):
         pass
     run = RunDir(lab / "runs" / spec.run_id)
+    run.path.mkdir(exist_ok=True)
     runtime = Runtime(device=torch.device("cpu"), threads=1, micro_batch=8)
     return Trainer(spec, read_language(spec, lab), run, runtime, Requests(run.control), 1)
 

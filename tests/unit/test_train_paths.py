@@ -50,6 +50,7 @@ def trainer(folder: Path, train: str = "", updates: int = 40, **model: object) -
     for _ in build_corpus(lab, spec.corpus, spec.tokenizer):
         pass
     run = RunDir(lab / "runs" / spec.run_id)
+    run.path.mkdir(exist_ok=True)
     runtime = Runtime(device=torch.device("cpu"), threads=1, micro_batch=8)
     return Trainer(spec, read_language(spec, lab), run, runtime, Requests(run.control), 1)
 
