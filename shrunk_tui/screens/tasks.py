@@ -110,7 +110,6 @@ class TasksPane(Pane):
     def hidden(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-            self._timer = None
         self.session.work(self, self.session.rest, group="tasks")
 
     def lab_changed(self, look: Look) -> None:
