@@ -165,9 +165,9 @@ def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Atte
 
 def settled(lab: Path, spec: RunSpec, runtime: Runtime, requests: Requests) -> tuple[Runtime, str]:
     """The runtime of a new run with the execution that is fastest for it here, and what to tell of that."""
-    short = surely_shorter(
-        spec.model, spec.train, LONG_SECONDS
-    )  # else the estimate may measure, for a third of a second
+    if runtime.device.type == "cpu":
+        return runtime, ""  # our kernels leave the compiler nothing to gain there
+    short = surely_shorter(spec.model, spec.train, LONG_SECONDS)  # else the estimate may measure, for .3 s
     measure = in_a_process(
         spec,
         device=runtime.device.type,
