@@ -9,7 +9,8 @@ from ..record.rundir import run_dir
 from .retries import Ending, judge, last_words
 
 if TYPE_CHECKING:
-    from .service import Job, Supervisor
+    from .job import Job
+    from .service import Supervisor
 
 
 def worker_ended(supervisor: Supervisor, job: Job, code: int | None) -> None:

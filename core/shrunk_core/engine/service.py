@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from ..config.lab import LabSettings
@@ -44,7 +43,8 @@ from .endings import worker_ended
 from .estimate import estimated_seconds
 from .gate import gate_of
 from .hardware import CPU, cores, match, worker_devices
-from .launcher import LOST, Child, Launcher
+from .job import Job
+from .launcher import LOST, Launcher
 from .machine import read_machine
 from .packing import device_for, devices_for, grow_or_shrink
 from .patience import PatientJournal, disk_trouble
@@ -61,29 +61,6 @@ LEAVING_SECONDS = 10.0
 TROUBLE_SECONDS = 1.0
 """Between two tries to write a disk that takes nothing."""
 WORKER = "shrunk_core.engine.worker"
-
-
-@dataclass
-class Job:
-    """What occupies a slot: a worker of a run, an adopted worker, or the building of a corpus (`run_id` empty)."""
-
-    run_id: str
-    child: Child | None
-    process: Process | None = None
-    request: Path | None = None
-    launched_at: float = 0.0
-    device: str = ""
-
-    def ended(self) -> bool:
-        return self.child.poll() is not None if self.child else self.process is None or not self.process.alive()
-
-    def signal(self, number: int) -> None:
-        """Send a signal to its process, unless that has ended."""
-        if self.child is not None:
-            self.child.signal(number)
-        elif self.process is not None and self.process.alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, number)
 
 
 class Supervisor:
