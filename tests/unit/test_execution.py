@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from shrunk_core.config.spec import CorpusSpec, ModelSpec, RunSpec, TokenizerSpec, TrainSpec
-from shrunk_core.engine.estimate import speed_digest
 from shrunk_core.engine import execution
+from shrunk_core.engine.estimate import speed_digest
 from shrunk_core.engine.execution import COMPILED, Trial, choose, in_a_process, read, settle
 from shrunk_core.record.lock import FileLock
 
