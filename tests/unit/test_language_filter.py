@@ -82,7 +82,7 @@ def test_forgetting_surfaces_changes_nothing(monkeypatch):
     texts = ["The dog ran. The cat sat.", "He saw it. The dog saw the cat.", "The cat ran. He sat down."] * 3
     whole = Filter(WORDS, rule())
     expected = [whole.keep([Document(t.encode())]) for t in texts]
-    monkeypatch.setattr("shrunk_core.language.filter.LIMIT", 3)
+    monkeypatch.setattr("shrunk_core.language.scan.LIMIT", 3)
     small = Filter(WORDS, rule())
     assert [small.keep([Document(t.encode())]) for t in texts] == expected
     assert small.top_unknown(3) == whole.top_unknown(3)
