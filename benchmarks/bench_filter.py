@@ -107,6 +107,7 @@ def baseline(data: Path, sentences: int, unit: str) -> dict:
     words = load_vocabulary(str(data / "vocabulary/AOChildes_word_frequency.csv")).words
     rule = Rule.of(spec)
     papers_method(["Load what loads late."], words, unit, 1)
+    Filter(words, rule).keep([Document(b"Load what loads late.")])
     books = [d.data for d in Reading(spec, resolve(spec))]
     some: list[bytes] = []
     units = 0

@@ -2,7 +2,7 @@
 
 A form is what stands between separators, `don't` and `3,000` say: the largest stretch of a surface (what stands between
 two spaces) whose words depend on nothing around it. So each distinct form is normalised once, and text is cut into forms
-by tables (kernels.py): nothing here looks at one character at a time.
+by tables (scan_kernel.py): nothing here looks at one character at a time.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ WHITE_ASCII = b"\0\t\n\v\f\r\x1c\x1d\x1e\x1f "
 # What else a byte is, to the rules of sentences.py and for numbers: one bit each.
 BLANK, STOP, CLOSES, OPENS, JOINT, DIGIT, UPPER, LETTER = (1 << k for k in range(8))
 
+# Documents are cut at stops and blank lines, at blank lines only, or at stops whatever follows them.
+AS_WRITTEN, READY, LOWER_CASED = range(3)
+
+# Whether a sentence ends here or starts there; the rule in Python must be asked where bytes do not tell, and for which.
+NO, YES, ASK, SURELY = range(4)
+ASK_END, ASK_START = 1, 2
+
 ROWS = (0x80, 0x1680, 0x2000, 0x2040, 0x3000)
 """The blocks of 64 characters where Unicode's white space and the punctuation of most texts are."""
 
@@ -40,7 +47,8 @@ class ByteClasses:
     """Tables of one normalisation. how = None: white space alone separates, so that forms are surfaces.
 
     kinds: uint8 [256], of each byte `WHITE`, `SEPARATOR`, `LEAD`, or itself, in lower case if that is asked for. folded:
-    uint8 [256], each byte as it is in a form. of_characters: uint8 [rows, 64], `WHITE`, `SEPARATOR` or 0, part of a form.
+    uint8 [256], each byte as it is in a form. of_characters: uint8 [rows * 64 + 1], `WHITE`, `SEPARATOR` or 0, part of a form;
+    the last is of all other characters.
     """
 
     def __init__(self, how: Normalisation | None) -> None:
@@ -48,7 +56,7 @@ class ByteClasses:
         if how is not None and how.lower_case:
             for letter in string.ascii_uppercase:
                 self.folded[ord(letter)] = ord(letter.lower())
-        self.fold = self.folded[ord("A"):ord("A")+1].repeat(8) ^ ord("A")
+        self.fold = self.folded[ord("A") : ord("A") + 1].repeat(8) ^ ord("A")
         self.fold = self.fold.view(np.uint64)[0]
         self.kinds = self.folded.copy()
         self.kinds[list(WHITE_ASCII)] = WHITE
@@ -58,17 +66,18 @@ class ByteClasses:
             for sign in string.punctuation + CONTROLS:
                 if self.kinds[ord(sign)] != WHITE and sign != "'" and (sign != "-" or how.split_hyphens):
                     self.kinds[ord(sign)] = SEPARATOR
-        self.of_characters = np.array([[_kind(chr(row + k), separates, row) for k in range(64)] for row in ROWS])
+        kinds = [_kind(chr(row + k), separates, row) for row in ROWS for k in range(64)]
+        self.of_characters = np.array([*kinds, 0], dtype=np.uint8)
 
 
-def _kind(c: str, separates: bool, row: int) -> np.uint8:
+def _kind(c: str, separates: bool, row: int) -> int:
     """What composes with other characters (U+00A8) is left to `normalise`."""
     if c.isspace():
-        return np.uint8(WHITE)
+        return WHITE
     if not separates or row not in _PUNCTUATED:
-        return np.uint8(0)
+        return 0
     in_words = c.isalnum() or unicodedata.category(c)[0] == "M" or c in APOSTROPHES + HYPHENS + "\u00a8"
-    return np.uint8(0 if in_words else SEPARATOR)
+    return 0 if in_words else SEPARATOR
 
 
 def _signs() -> np.ndarray:

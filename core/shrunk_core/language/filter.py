@@ -19,7 +19,7 @@ from .kept_text import joined_units
 from .lexicon import Growing, Scan
 from .scan import Block, Document, Forms, Scanner
 from .units import grown_spans
-from .words import ALWAYS_KNOWN, THE_PAPERS, Normalisation, normalise
+from .words import ALWAYS_KNOWN, THE_PAPERS, Normalisation
 
 EXAMPLES = 10
 """Units of a batch that are told of as examples, evenly spread, at most."""
@@ -106,11 +106,10 @@ class Filter:
         self.vocabulary = None if vocabulary is None else vocabulary | ALWAYS_KNOWN
         self.rule = rule
         # Forms that are one known word, met before any text is: most of a text, so that nothing else need be asked of them.
-        how = rule.how
         self._plain = [
             w
-            for w in sorted(vocabulary or ())
-            if w.isascii() and w.isalpha() and len(w) > 1 and normalise(w, how) == (w,)
+            for w in vocabulary or ()
+            if w.isascii() and w.isalpha() and len(w) > 1 and (w.islower() or not rule.how.lower_case)
         ]
         self.counts = FilterCounts()
         self._unknown: Counter[str] = Counter()
@@ -135,11 +134,13 @@ class Filter:
     def _learn(self, first: int, plain: np.ndarray) -> None:
         """Counted and unknown words of forms met first."""
         tally = np.full(len(plain), 1 if self._plain_are_known else 1 + _UNKNOWN, dtype=np.int64)
+        vocabulary = self.vocabulary
         for i in np.flatnonzero(~plain).tolist():
             words = self.forms.words(first + i)
-            strange = [word for word in words if word not in self.vocabulary] if self.vocabulary is not None else []
-            tally[i] = len(words) + _UNKNOWN * len(strange)
+            tally[i] = len(words)
+            strange = [word for word in words if word not in vocabulary] if vocabulary is not None else None
             if strange:
+                tally[i] += _UNKNOWN * len(strange)
                 self._strange[first + i] = strange
         self._tally.add(tally)
         self._plain_forms.add(plain)
@@ -225,7 +226,7 @@ class Filter:
     def _sums(self, scan: Scan, times: np.ndarray, strange: int) -> np.ndarray:
         """int64 [surfaces + 1]: tallies of the forms before each surface. Forms of a tally of `strange` and more are counted
         in `times`."""
-        from .kernels import add_up
+        from .unit_kernels import add_up
 
         sums = np.empty(len(scan.before), dtype=np.int64)
         add_up(scan.numbers, scan.before, self._tally.array(), sums, times, strange)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from .byte_classes import WHITE_ASCII
 from .lexicon import Scan, Text
 
 _AS_WRITTEN = np.arange(256, dtype=np.uint8)
-_LOWER = np.frombuffer(bytes(range(256)).lower(), dtype=np.uint8)
+_AS_WRITTEN[list(WHITE_ASCII)] = ord(" ")
+_LOWER = np.frombuffer(_AS_WRITTEN.tobytes().lower(), dtype=np.uint8)
 
 
 def joined_units(text: Text, scan: Scan, first: np.ndarray, last: np.ndarray, lower: bool) -> bytes:
     """Units, surfaces from `first` to before `last`, as lines, the last without its end."""
-    from .kernels import copy_units
+    from .unit_kernels import copy_units
 
     if len(first) == 0:
         return b""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .byte_classes import ABBREVIATION_ENDINGS, SIGNS, ByteClasses
+from .byte_classes import ABBREVIATION_ENDINGS, READY, SIGNS, ByteClasses
 
 LIMIT = 600_000
 """Forms that a lexicon of a long text should remember at once (about 100 MB) before it starts anew."""
@@ -42,7 +42,7 @@ class Text:
                 f"a document of {max(sizes) / 1e9:.1f} GB: at most 2 GB of text can be one document. Cut it finer "
                 '(`document = "paragraph"`: blank-line blocks; `"row"` of a table).'
             )
-        data = b"\n" + b"\n".join(documents) + b"\n" * _AHEAD
+        data = b"\n".join([b"", *documents, b"\n" * _AHEAD])
         return cls(data.replace(b"\0", b" ") if b"\0" in data else data, np.column_stack([stops - sizes, stops]))
 
 
@@ -75,11 +75,15 @@ class Lexicon:
     def __init__(
         self, classes: ByteClasses, on_new: Callable[[int, np.ndarray], None], reserved: tuple[str, ...] = ()
     ) -> None:
+        from . import number_kernel, scan_kernel  # as late as this, because it takes most of a second
+
+        self._scan = scan_kernel.scan
         self._classes = classes
         self._on_new = on_new
         self.names: list[str] = list(reserved)
         self._used = 0  # of the arena
-        self._rows = np.zeros(2 << 12, dtype=np.uint64)
+        self._rows = np.zeros(4 << 12, dtype=np.uint64)
+        self._often = np.zeros(2 * number_kernel.OFTEN, dtype=np.uint64)
         self._arena = np.empty(1 << 15, dtype=np.uint8)
         self._ends = np.empty(1 << 11, dtype=np.int64)
         self._plain = np.empty(1 << 11, dtype=np.uint8)
@@ -89,22 +93,20 @@ class Lexicon:
         return len(self.names)
 
     def scan(self, text: Text, ways: np.ndarray | None = None, links: bool = False) -> Scan:
-        """The surfaces and forms of a text. ways: uint8 [documents], how each is cut into sentences (kernels.py)."""
-        from . import kernels
-
+        """The surfaces and forms of a text. ways: uint8 [documents], how each is cut into sentences (byte_classes.py)."""
         raw = np.frombuffer(text.data, dtype=np.uint8)
         windows = np.lib.stride_tricks.as_strided(raw[:8].view(np.uint64), (len(raw) - 7,), (1,), writeable=False)
         documents = len(text.limits)
         most = len(raw) // 2 + 2  # surfaces, and forms, and sentences
         begin, stop, before, numbers, heads, doubts, asked = self._outputs(most)
         first = np.zeros(documents + 1, dtype=np.int64)
-        ways = np.full(documents, kernels.READY, dtype=np.uint8) if ways is None else ways
+        ways = np.full(documents, READY, dtype=np.uint8) if ways is None else ways
         c = self._classes
         known, used = len(self.names), self._used
-        *lexicon, new_known, self._used, surfaces, forms, n_heads, n_doubts = kernels.scan(
+        *lexicon, new_known, self._used, surfaces, forms, n_heads, n_doubts = self._scan(
             raw, windows, c.fold, text.limits, ways, links,
             c.kinds, c.folded, c.of_characters, SIGNS, ABBREVIATION_ENDINGS,
-            self._rows, self._arena, self._ends, self._plain, known, used,
+            self._rows, self._often, self._arena, self._ends, self._plain, known, used,
             begin, stop, before, numbers, first, heads, asked, doubts,
         )  # fmt: skip
         self._rows, self._arena, self._ends, self._plain = lexicon

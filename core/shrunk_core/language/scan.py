@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .byte_classes import ByteClasses
+from .byte_classes import AS_WRITTEN, ASK_END, ASK_START, LOWER_CASED, READY, ByteClasses
 from .lexicon import LIMIT, Lexicon, Scan, Text
 from .sentences import can_end, can_start
 from .units import documents_of, spans
@@ -77,9 +77,9 @@ class Forms:
             return (LINK,)
         return normalise(form, self._how)
 
-    def scan(self, text: Text, cut: np.ndarray | None = None) -> Scan:
+    def scan(self, text: Text, ways: np.ndarray | None = None) -> Scan:
         """The surfaces and forms of a text; a link is one form."""
-        scan = self._lexicon.scan(text, cut, self._links)
+        scan = self._lexicon.scan(text, ways, self._links)
         links = [
             surface
             for surface in scan.doubts.tolist()
@@ -152,14 +152,12 @@ class Scanner:
             yield self._block(waiting, forms)
 
     def _block(self, documents: list[Document], forms: Forms) -> Block:
-        from .kernels import AS_WRITTEN, LOWER_CASED, READY
-
         text = Text.of(d.data for d in documents)
         sentences = self._unit in ("sentence", "grown-span")
-        how = [
+        ways = [
             READY if d.ready or not sentences else LOWER_CASED if _is_lower(d.data) else AS_WRITTEN for d in documents
         ]
-        scan = forms.scan(text, np.array(how, dtype=np.uint8))
+        scan = forms.scan(text, np.array(ways, dtype=np.uint8))
         ends = scan.first[1:]
         words = len(scan.begin)
         in_vain = 0
@@ -179,8 +177,6 @@ class Scanner:
     def _heads(self, text: Text, scan: Scan) -> np.ndarray:
         """int64: surfaces that start sentences. The rule (sentences.py) is asked of what bytes do not tell, once for each
         distinct surface."""
-        from .kernels import ASK_END, ASK_START
-
         heads = scan.heads.astype(np.int64)
         no: list[np.ndarray] = []
         for bit, rule, answers, place in ((ASK_START, can_start, self._starts, 0), (ASK_END, can_end, self._ends, -1)):
