@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit")]
 import psutil  # noqa: E402
 from shrunk_core.config.lab import init_lab  # noqa: E402
 from shrunk_core.engine import client  # noqa: E402
+from shrunk_core.engine.client import start_supervisor  # noqa: E402
 from shrunk_core.engine.desk import Desk  # noqa: E402
 from shrunk_core.engine.monitor import HostSampler, Load, Monitor, NvmlSampler  # noqa: E402
 from shrunk_core.engine.watch import Watch  # noqa: E402
@@ -45,7 +46,7 @@ from shrunk_core.record.events import (  # noqa: E402
 from shrunk_core.record.journal import open_journal, read_journal  # noqa: E402
 from shrunk_core.record.lab_events import Alert  # noqa: E402
 from shrunk_core.record.rundir import run_dirs  # noqa: E402
-from store_lab import born, evaluated, finished, started, step  # noqa: E402
+from store_lab import born, evaluated, finished, started, step  # noqa: E402 # pyright: ignore[reportMissingImports]
 
 from tests.tiny import command, write_grid  # noqa: E402
 
@@ -128,22 +129,33 @@ def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
 
 
 def bench_idle(lab: Path, folder: Path, seconds: float) -> None:
-    """One long run in the only slot, the others of its grid behind it: the supervisor has nothing to decide."""
+    """First with finished runs only, then with one long run in the only slot and the others of its grid behind it: the
+    supervisor has nothing to decide."""
+    (lab / "shrunk.toml").write_text(f"idle_seconds = {seconds + 60}\n")
+    start_supervisor(Desk(lab))
+    wait_for(lambda: Desk(lab).serving() and Desk(lab).owner.exists())
+    share, _ = share_of(lab, seconds)
+    print(f"supervisor of {len(run_dirs(lab))} finished runs: {share:.2%} of a core over {seconds:.0f} s")
     seeds = str(list(range(QUEUED + 1)))
     grid = write_grid(folder, name="waiting", updates=1_000_000, evaluate_every=1_000_000, seeds=seeds)
     subprocess.run(command("run", grid, "--lab", lab, "--detach", "--slots", "1"), check=True, capture_output=True)
     watch = Watch(lab, {r.run_id for r in run_dirs(lab)})
     wait_for(lambda: (watch.look(), any(s.log.state == "running" for s in watch.standings.values()))[1])
-    supervisor = supervisor_of(lab)
+    share, supervisor = share_of(lab, seconds)
     (spare,) = [p for p in supervisor.children() if "spare" in " ".join(p.cmdline())]
-    time.sleep(10)  # what it does at first belongs to its start
-    used, began = sum(supervisor.cpu_times()[:2]), time.monotonic()
-    time.sleep(seconds)
-    share = (sum(supervisor.cpu_times()[:2]) - used) / (time.monotonic() - began)
     runs = len(run_dirs(lab))
     print(f"supervisor of {runs} runs, {QUEUED} of them queued, 1 training: {share:.2%} of a core over {seconds:.0f} s")
     print(f"  memory: {supervisor.memory_info().rss / 1e6:.0f} MB; spare worker {spare.memory_info().rss / 1e6:.0f} MB")
     leave(lab)
+
+
+def share_of(lab: Path, seconds: float) -> tuple[float, psutil.Process]:
+    """The share of a core that the lab's supervisor takes, and its process."""
+    supervisor = supervisor_of(lab)
+    time.sleep(10)  # what it does at first belongs to its start
+    used, began = sum(supervisor.cpu_times()[:2]), time.monotonic()
+    time.sleep(seconds)
+    return (sum(supervisor.cpu_times()[:2]) - used) / (time.monotonic() - began), supervisor
 
 
 def leave(lab: Path) -> None:

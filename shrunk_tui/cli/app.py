@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("grid:run", "Train what is missing of a grid, and follow it."),
     "status": ("runs:status", "Where runs stand: queue, progress, loss, speed, time left."),
     "attach": ("runs:attach", "Follow what the lab's supervisor runs now."),
-    "stop": ("runs:stop", "Stop runs or grids, each with a checkpoint."),
+    "stop": ("steering:stop", "Stop runs or grids, each with a checkpoint."),
     "pause": ("steering:pause", "Pause runs or grids, each with a checkpoint; their slots are free meanwhile."),
     "resume": ("steering:resume", "Queue paused and stopped runs again, from their checkpoints."),
     "retry": ("steering:retry", "Queue failed, stopped and cancelled runs again."),

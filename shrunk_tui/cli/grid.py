@@ -83,8 +83,10 @@ def run(
     planned = make_plan(folder, load_grid(grid))
     reply = submit(folder, planned, _slots(slots), order=order, hours=hours, flops=flops, take_over=take_over)
     found = len(reply["run_ids"]) - len(reply["queued"])
+    queued, at_once = len(reply["queued"]), reply["slots"]
     say(
-        f"{planned.grid.name}: {len(reply['queued'])} runs to train on {reply['slots']} slots, {found} finished or under way"
+        f"{planned.grid.name}: {queued} run{'s' * (queued != 1)} to train on {at_once} slot{'s' * (at_once != 1)}, "
+        f"{found} finished or under way"
     )
     if detach:
         say("detached: `shrunk attach` follows, `shrunk status` tells where it stands")

@@ -1,4 +1,4 @@
-"""`shrunk status`, `attach`, `stop`, `show`, `logs`."""
+"""`shrunk status`, `attach`, `show`, `logs`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from shrunk_core.record.status import STATUSES
 
 from ..format import count, duration, number
 from .output import Format, FormatOption, LabOption, print_object, print_rows, say
+from .serving import places, serving_lines
 
 Spec = TypeVar("Spec", SpecFile, Brief)
 
 STATUS_COLUMNS = (
-    "run_id", "grid", "name", "status", "update", "updates", "loss", "tokens_per_second", "seconds_left", "reason",
+    "run_id", "grid", "name", "status", "place", "update", "updates", "loss", "tokens_per_second", "seconds_left", "reason",
 )  # fmt: skip
+
+UNDER_WAY = {"running": 1, "queued": 2}
+"""What is looked for first stands last, next to the prompt."""
 
 
 def choose(lab: Path, wanted: list[str]) -> list[SpecFile]:
@@ -40,9 +44,12 @@ def named(lab: Path, specs: list[Spec], wanted: list[str]) -> list[Spec]:
         return specs
     chosen: dict[str, Spec] = {}
     for word in wanted:
-        hits = [s for s in specs if word in (s.run_id, s.grid, s.name)] or [
-            s for s in specs if len(word) >= 3 and s.run_id.startswith(word)
-        ]
+        hits = [s for s in specs if word in (s.run_id, s.grid, s.name)]
+        begun = [s for s in specs if len(word) >= 3 and s.run_id.startswith(word)]
+        if not hits and len(begun) > 1:
+            ids = ", ".join(s.run_id for s in begun[:5]) + (" ..." if len(begun) > 5 else "")
+            raise PlanError(f"`{word}` is the beginning of {len(begun)} runs ({ids}); write one digit more")
+        hits = hits or begun
         if not hits:
             raise PlanError(f"no run or grid `{word}` in {lab}; `shrunk status` lists them")
         chosen |= {s.run_id: s for s in hits}
@@ -57,8 +64,8 @@ def choose_one(lab: Path, word: str) -> SpecFile:
     return hits[0]
 
 
-def status_row(run: Brief, standing: Standing, now: float) -> dict[str, Any]:
-    """One row of `shrunk status`."""
+def status_row(run: Brief, standing: Standing, now: float, place: int | None = None) -> dict[str, Any]:
+    """One row of `shrunk status`. place: in the order that waits."""
     state = standing.status(now)
     left = None
     if state.status == "running" and standing.tokens_per_second:
@@ -68,6 +75,7 @@ def status_row(run: Brief, standing: Standing, now: float) -> dict[str, Any]:
         "grid": run.grid,
         "name": run.name,
         "status": state.status,
+        "place": place if state.status == "queued" else None,
         "update": standing.update,
         "updates": run.updates,
         "loss": standing.evaluated.loss if standing.evaluated else standing.loss,
@@ -100,6 +108,7 @@ def status(
 ) -> None:
     """Where runs stand. `loss` is the last validation loss, or the training loss before the first evaluation.
 
+    What trains and what waits comes last, in the order in which it will start: `place` 1 is next.
     Archived runs are left out unless they are named. Example: shrunk status "width by depth" --format json
     """
     folder = find_lab(lab)
@@ -108,11 +117,15 @@ def status(
     chosen = [(run, watch.standing(run.run_id)) for run in named(folder, watch.briefs(), runs or [])]
     watch.keep()
     shown = chosen if runs else [(s, standing) for s, standing in chosen if not standing.archived]
-    rows = [status_row(s, standing, time.time()) for s, standing in shown]
-    columns = [c for c in STATUS_COLUMNS if c != "reason" or any(r["reason"] for r in rows)]
+    desk = Desk(folder)
+    place = places(desk, watch)
+    rows = [status_row(s, standing, time.time(), place.get(s.run_id)) for s, standing in shown]
+    left = time_left(shown, rows)
+    rows.sort(key=lambda row: (UNDER_WAY.get(row["status"], 0), row["place"] or len(place)))
+    columns = [c for c in STATUS_COLUMNS if c not in ("reason", "place") or any(r[c] for r in rows)]
     print_rows(rows, STATUS_COLUMNS, how,
                {"loss": lambda v: number(v, 5), "tokens_per_second": count, "seconds_left": duration}, columns)  # fmt: skip
-    for line in time_left(shown, rows):
+    for line in left:
         say(line)
     if len(shown) < len(chosen):
         say(f"{len(chosen) - len(shown)} archived runs are not shown; name them to see them")
@@ -120,18 +133,8 @@ def status(
         if alert.severity != "info":
             say(f"{alert.severity}: {alert.alert} {alert.run_id or alert.grid}: {alert.message}")
     say(", ".join(f"{n:,} {word}" for word in STATUSES if (n := sum(r["status"] == word for r in rows))) or "no runs")
-    say(who_serves(Desk(folder)))
-
-
-def who_serves(desk: Desk) -> str:
-    """One line on the lab's supervisor, by its last heartbeat."""
-    if not desk.serving():
-        return "no supervisor runs; `shrunk run GRID` starts one"
-    try:
-        claim = json.loads(desk.owner.read_text())
-        return f"a supervisor serves this lab (pid {claim['pid']}): {claim['taken']} of {claim['slots']} slots taken"
-    except (OSError, ValueError, KeyError):
-        return "a supervisor serves this lab"
+    for line in serving_lines(desk):
+        say(line)
 
 
 def attach(lab: LabOption = None) -> None:
@@ -151,25 +154,6 @@ def attach(lab: LabOption = None) -> None:
     runs = [Followed(run_id=s.run_id, name=s.name, updates=s.updates) for s in live]
     outcome = follow(folder, runs, can_stop=False)
     say("detached; training goes on" if outcome.how == "detached" else "nothing is queued or running any more")
-
-
-def stop(
-    runs: Annotated[list[str], typer.Argument(help="Runs or grids.")],
-    lab: LabOption = None,
-) -> None:
-    """Stop runs: queued ones leave the queue, running ones leave at the next micro-batch with a checkpoint.
-
-    `shrunk run` on the same grid goes on from there. Example: shrunk stop "width by depth"
-    """
-    from shrunk_core.engine.client import stop as stop_runs  # plans grids too, and imports numpy for that
-
-    folder = find_lab(lab)
-    chosen = {s.run_id: s for s in choose(folder, runs)}
-    reply = stop_runs(folder, list(chosen))
-    for run_id in reply.done:
-        print(f"stopping {run_id} {chosen[run_id].name}")
-    if not reply.done:
-        say("none of them is queued or running")
 
 
 def show(

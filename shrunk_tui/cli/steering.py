@@ -1,4 +1,4 @@
-"""`shrunk pause`, `resume`, `retry`, `cancel`, `prioritise`: acts on runs or grids and prints what it did."""
+"""`shrunk stop`, `pause`, `resume`, `retry`, `cancel`, `prioritise`: acts on runs or grids and prints what it did."""
 
 from __future__ import annotations
 
@@ -18,12 +18,22 @@ if TYPE_CHECKING:
 RunsArgument = Annotated[list[str], typer.Argument(help="Runs (id, its beginning, or name) or grids.")]
 
 
+def stop(runs: RunsArgument, lab: LabOption = None) -> None:
+    """Stop runs: queued ones leave the queue, running ones leave at the next micro-batch with a checkpoint.
+
+    `shrunk run` on the same grid goes on from there. Example: shrunk stop "width by depth"
+    """
+    from shrunk_core.engine.client import stop as act  # plans grids too, and imports numpy for that
+
+    _print("stopping", act, find_lab(lab), runs)
+
+
 def pause(runs: RunsArgument, lab: LabOption = None) -> None:
     """Pause runs: each leaves with a checkpoint and frees its slot; `resume` goes on from there.
 
     Example: shrunk pause 3f2a
     """
-    from shrunk_core.engine.client import pause as act  # plans grids too, and imports numpy for that
+    from shrunk_core.engine.client import pause as act
 
     _print("pausing", act, find_lab(lab), runs)
 

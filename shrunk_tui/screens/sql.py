@@ -96,6 +96,9 @@ class SqlPane(SqlActions):
         if self.catalog is None:
             self.session.work(self, self._read_catalog, then=self._take_catalog, failed=self._failed, group="catalog")
 
+    def hidden(self) -> None:
+        self.session.work(self, self.session.rest, group="rest")
+
     def set_arguments(self, *, query: str = "", **arguments: Any) -> None:
         """Another screen brings a query along."""
         if query:

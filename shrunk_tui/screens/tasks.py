@@ -110,7 +110,7 @@ class TasksPane(Pane):
     def hidden(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-            self._timer = None
+        self.session.work(self, self.session.rest, group="tasks")
 
     def lab_changed(self, look: Look) -> None:
         if any(event.kind == "finished" for _, event in look.events):
@@ -262,15 +262,15 @@ class TasksPane(Pane):
     ) -> tuple[Detail, Text]:
         """In a thread: the numbers and the chart of the chosen view."""
         from ..charts import draw
-        from ..task_book import cell_detail, gain_detail, perplexity_detail
+        from ..task_book import cell_detail, gain_detail
 
-        store = self.session.store()
         if view == "gain":
             detail = gain_detail(book, task, width, self.session.ascii)
         elif view == "perplexity":
-            detail = perplexity_detail(store, book, task)
+            place = "shrunk_tui.task_correlation:perplexity_detail"
+            detail = self.session.aside(place, self.session.lab, self.session.looking, book, task)
         else:
-            detail = cell_detail(store, model, task)
+            detail = cell_detail(self.session.store(), model, task)
         text = ""
         if detail.chart is not None and width >= 30:
             room = max(8, min(TALLEST, height - len(detail.lines)))

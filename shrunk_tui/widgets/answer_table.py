@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual_fastdatatable import ArrowBackend, DataTable
 
+from ..arrow import pyarrow_alone
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -34,6 +36,7 @@ class AnswerTable(DataTable):
 
 def measured(table: pyarrow.Table) -> ArrowBackend:
     """The data of a table with its column widths worked out, which takes the time of a look at every cell."""
+    pyarrow_alone()
     backend = ArrowBackend(table)
     backend.render_markup = False
     _ = backend.column_content_widths

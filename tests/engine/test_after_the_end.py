@@ -17,12 +17,13 @@ from shrunk_core.engine.client import cancel, pause, prioritise, resume, retry, 
 from shrunk_core.engine.desk import Desk
 from shrunk_core.engine.watch import Watch, read_standings
 from shrunk_core.record.eventlog import read_events
-from shrunk_core.record.events import Event, Failed, Finished, Left, Resumed, RunLaunched, Started
+from shrunk_core.record.events import Event, Failed, Finished, Left, Resumed, RunLaunched, Started, Step
 from shrunk_core.record.journal import read_journal
-from shrunk_core.record.rundir import RunDir, run_dirs
+from shrunk_core.record.rundir import RunDir, read_spec, run_dirs
 from shrunk_core.train import checkpoint
 
 from tests.conftest import end_supervisor
+from tests.engine.conftest import give_language
 from tests.tiny import kill, shrunk, wait_for, write_grid
 
 
@@ -47,7 +48,7 @@ def processes_of(lab: Path) -> list[psutil.Process]:
 
 def test_after_a_reboot_the_same_command_goes_on(lab: Path, tmp_path: Path) -> None:
     """All processes are gone at once, and their pids are those of others who live: logs, locks and owner are stale."""
-    grid = write_grid(tmp_path, updates=400, evaluate_every=200, seeds="[0, 1, 2]", train="checkpoint_every = 25")
+    grid = write_grid(tmp_path, updates=200, evaluate_every=100, seeds="[0, 1, 2]", train="checkpoint_every = 25")
     assert shrunk("run", grid, "--lab", lab, "--detach").returncode == 0
     runs = run_dirs(lab)
     wait_for(lambda: sum(bool(events_of(run, Started)) for run in runs) >= 2, "two workers")
@@ -95,11 +96,13 @@ def test_a_taken_over_worker_is_sent_home_too(lab: Path, tmp_path: Path) -> None
     assert {status_of(lab, r.run_id) for r in run_dirs(lab)} == {"queued"}, "both wait for the next supervisor"
 
 
-def test_every_command_is_acknowledged_and_does_what_it_says(lab: Path, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("served")
+def test_every_command_is_acknowledged_and_does_what_it_says(served: Path, tmp_path: Path) -> None:
     """One slot, four runs, and a person who changes their mind about all of them."""
-    grid = write_grid(tmp_path, updates=3000, evaluate_every=1500, seeds="[0, 1, 2, 3]")
+    lab = served
+    grid = write_grid(tmp_path, name="asked", updates=3000, evaluate_every=1500, seeds="[70, 71, 72, 73]")
     assert shrunk("run", grid, "--lab", lab, "--detach", "--slots", "1").returncode == 0
-    ids = [r.run_id for r in run_dirs(lab)]
+    ids = [r.run_id for r in run_dirs(lab) if read_spec(r).grid == "asked" and read_spec(r).spec.seed >= 70]
     wait_for(lambda: any(updates_of(lab, r) > 5 for r in ids), "an update")
     first = next(r for r in ids if updates_of(lab, r) > 5)
     second, third, fourth = (r for r in ids if r != first)
@@ -131,12 +134,14 @@ def test_every_command_is_acknowledged_and_does_what_it_says(lab: Path, tmp_path
     assert max(took) < 2.0, took
 
 
-def test_a_loss_that_is_no_number_is_not_tried_again_and_harms_nobody(lab: Path, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("served")
+def test_a_loss_that_is_no_number_is_not_tried_again_and_harms_nobody(served: Path, tmp_path: Path) -> None:
+    lab = served
     rates = '"train.learning_rate" = [1e-3, 10.0]'  # the larger one blows up what decays at 10 a rate
-    grid = write_grid(tmp_path, updates=100, axes=rates, train="weight_decay = 10.0")
+    grid = write_grid(tmp_path, name="rates", updates=100, axes=rates, train="weight_decay = 10.0")
     done = shrunk("run", grid, "--lab", lab)
     assert done.returncode == 1
-    rows = json.loads(shrunk("status", "--lab", lab, "--format", "json").stdout)
+    rows = json.loads(shrunk("status", "rates", "--lab", lab, "--format", "json").stdout)
     assert sorted(r["status"] for r in rows) == ["failed", "finished"]
     (bad,) = [r for r in rows if r["status"] == "failed"]
     assert "learning_rate" in bad["reason"]
@@ -148,7 +153,7 @@ def test_a_loss_that_is_no_number_is_not_tried_again_and_harms_nobody(lab: Path,
 
 def test_a_run_whose_worker_is_killed_too_often_waits_for_a_person(lab: Path, tmp_path: Path) -> None:
     (lab / "shrunk.toml").write_text("idle_seconds = 0.5\nslots = 1\nretries = 0\n")
-    grid = write_grid(tmp_path, updates=1200, evaluate_every=600)
+    grid = write_grid(tmp_path, updates=400, evaluate_every=200)
     assert shrunk("run", grid, "--lab", lab, "--detach").returncode == 0
     (run,) = run_dirs(lab)
     wait_for(lambda: updates_of(lab, run.run_id) > 5, "an update")
@@ -176,11 +181,11 @@ def own_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=False)
 
 
-def test_a_disk_that_turns_read_only_breaks_nothing(own_disk: Path, tmp_path: Path) -> None:
+def test_a_disk_that_turns_read_only_breaks_nothing(own_disk: Path, tmp_path: Path, language: Path) -> None:
     """As a failing disk does: the work ends, what is there can be read, and goes on when it can be written again."""
-    lab = init_lab(own_disk / "lab")
+    lab = give_language(init_lab(own_disk / "lab"), language)
     (lab / "shrunk.toml").write_text("idle_seconds = 0.5\nslots = 1\n")
-    grid = write_grid(tmp_path, updates=1500, evaluate_every=500, train="checkpoint_every = 100")
+    grid = write_grid(tmp_path, updates=600, evaluate_every=300, train="checkpoint_every = 100")
     assert shrunk("run", grid, "--lab", lab, "--detach").returncode == 0
     (run,) = run_dirs(lab)
     wait_for(lambda: bool(checkpoint.saved_updates(run.checkpoints)), "a checkpoint")
@@ -199,3 +204,35 @@ def test_a_disk_that_turns_read_only_breaks_nothing(own_disk: Path, tmp_path: Pa
     done = shrunk("run", grid, "--lab", lab)
     assert done.returncode == 0, done.stderr
     assert len(events_of(run, Finished)) == 1
+
+
+def test_a_disk_that_turns_read_only_under_live_workers_holds_the_grid(
+    own_disk: Path, tmp_path: Path, language: Path
+) -> None:
+    """Checkpoints and everything new are refused: the worker's run fails for the disk's sake and waits, its supervisor says
+    so and stays, and both go on by themselves."""
+    lab, sent = give_language(init_lab(own_disk / "lab"), language), tmp_path / "sent"
+    notify = json.dumps(f'printf "%s: %s\\n" "$SHRUNK_ALERT" "$SHRUNK_MESSAGE" >> {sent}')
+    (lab / "shrunk.toml").write_text(f"idle_seconds = 1\nslots = 1\nnotify = {notify}\n")
+    grid = write_grid(tmp_path, updates=400, evaluate_every=200, train="checkpoint_every = 20")
+    assert shrunk("run", grid, "--lab", lab, "--detach").returncode == 0
+    (run,) = run_dirs(lab)
+    wait_for(lambda: bool(checkpoint.saved_updates(run.checkpoints)), "a checkpoint")
+    subprocess.run(["mount", "--bind", own_disk, own_disk], check=True)  # over it, since what is open refuses a remount
+    try:
+        wait_for(lambda: not subprocess.run(["mount", "-o", "remount,bind,ro", own_disk]).returncode, "the remount")
+        wait_for(lambda: sent.exists() and "Read-only file system" in sent.read_text(), "an alert that needs no disk")
+        wait_for(lambda: bool(events_of(run, Failed)), "the worker's end")
+        refused = shrunk("stop", run.run_id, "--lab", lab)
+        assert refused.returncode == 2 and "cannot be written: Read-only file system" in refused.stderr
+        assert shrunk("status", "--lab", lab).returncode == 0
+        assert Desk(lab).serving()
+    finally:
+        subprocess.run(["umount", "-l", own_disk], check=True)
+    wait_for(lambda: bool(events_of(run, Finished)), "the end of the run")
+    (failed,) = events_of(run, Failed)
+    assert failed.cause == "disk"  # type: ignore[attr-defined]
+    steps = {e.update for e in events_of(run, Step)}  # type: ignore[attr-defined]
+    assert steps == set(range(1, 401))
+    said = (lab / ".shrunk" / "supervisor.log").read_text()
+    assert "cannot be written (Read-only file system); waiting" in said and "can be written again" in said

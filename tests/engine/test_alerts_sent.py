@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from pathlib import Path
 
 import pytest
+from shrunk_core.config.grid import load_grid
 from shrunk_core.engine import notifying
+from shrunk_core.engine.client import stop
 from shrunk_core.engine.notifying import Notifier
+from shrunk_core.engine.packing import shape_of
+from shrunk_core.engine.plan import make_plan
+from shrunk_core.engine.slots import Experience
+from shrunk_core.engine.watch import read_standings
 from shrunk_core.record.eventlog import read_events
 from shrunk_core.record.events import CheckpointSaved
 from shrunk_core.record.journal import read_journal
-from shrunk_core.record.lab_events import Alert
+from shrunk_core.record.lab_events import Alert, AlertEnded
 from shrunk_core.record.rundir import run_dirs
 
 from tests.conftest import end_supervisor
-from tests.tiny import shrunk, wait_for, write_grid
+from tests.tiny import kill, shrunk, wait_for, write_grid
 
 
 def test_each_alert_is_sent_once_and_the_quota_is_held(lab: Path, tmp_path: Path) -> None:
@@ -31,6 +38,7 @@ def test_each_alert_is_sent_once_and_the_quota_is_held(lab: Path, tmp_path: Path
     assert shrunk("run", good, "--lab", lab).returncode == 0
     (run,) = run_dirs(lab)
     shrunk("run", bad, "--lab", lab)
+    (broken,) = (other for other in run_dirs(lab) if other.run_id != run.run_id)
     wait_for(lambda: sent.exists() and sent.read_text().count("grid-finished") == 2, "the ends of both grids")
     saved = [e for e in read_events(run.events_file) if isinstance(e, CheckpointSaved)]
     best = max(e.update for e in saved if e.best)
@@ -43,8 +51,48 @@ def test_each_alert_is_sent_once_and_the_quota_is_held(lab: Path, tmp_path: Path
     assert sorted(lines) == sorted(f"{a.alert}|{a.run_id}|{a.grid}" for a in said)
     assert len(set(lines)) == len(lines)
     kinds = [line.split("|")[0] for line in lines]
+    assert f"non-finite|{broken.run_id}|" in lines
     assert kinds.count("grid-finished") == 2 and "run-finished" in kinds and "quota" in kinds
     assert "notify` of shrunk.toml ended with code 7" in (lab / ".shrunk" / "supervisor.log").read_text()
+
+
+def told(sent: Path) -> list[str]:
+    return sent.read_text().splitlines() if sent.exists() else []
+
+
+def test_runs_that_go_wrong_and_a_disk_that_fills_are_told(lab: Path, tmp_path: Path) -> None:
+    """One run diverges without breaking; another is slower than this machine was seen to be, then silent, then speaks."""
+    sent = tmp_path / "sent"
+    command = f'printf "%s|%s|%s\\n" "$SHRUNK_ALERT" "$SHRUNK_RUN" "$SHRUNK_MESSAGE" >> {sent}'
+    (lab / "shrunk.toml").write_text(
+        f"idle_seconds = 0.5\nslots = 2\nstall_minutes = 0.03\ndisk_gigabytes = 1e6\nnotify = {json.dumps(command)}\n"
+    )
+    quiet = write_grid(tmp_path, name="quiet", updates=30_000, evaluate_every=30_000)
+    wild = write_grid(tmp_path, name="wild", updates=30_000, evaluate_every=30_000, train="clip_norm = 0.0")
+    wild.write_text(wild.read_text().replace("learning_rate = 5e-3", "learning_rate = 1.0\nwarmup_max = 60"))
+    (planned,) = make_plan(lab, load_grid(quiet)).runs
+    assert planned.spec is not None
+    Experience(lab / ".shrunk" / "packing.json").learn(shape_of(planned.spec, "cpu"), 2, 1e12)
+    for grid in (quiet, wild):
+        assert shrunk("run", grid, "--lab", lab, "--detach").returncode == 0
+    (bad,) = (run.run_id for run in run_dirs(lab) if run.run_id != planned.run_id)
+    wanted = {f"slow|{planned.run_id}", f"divergence|{bad}", "disk|"}
+    wait_for(lambda: wanted <= {line.rpartition("|")[0] for line in told(sent)}, "alerts")
+    assert stop(lab, [bad]).done == (bad,)
+    worker = read_standings(lab)[planned.run_id].log.worker
+    assert worker is not None
+    kill(worker.pid, signal.SIGSTOP)
+    wait_for(lambda: any(line.startswith(f"stall|{planned.run_id}|no event for") for line in told(sent)), "the silence")
+    (shown,) = [line for line in shrunk("status", "--lab", lab).stderr.splitlines() if "stall" in line]
+    assert planned.run_id in shown
+    kill(worker.pid, signal.SIGCONT)
+    over = ("stall", planned.run_id)
+    wait_for(
+        lambda: over in {(e.alert, e.run_id) for e in read_journal(lab) if isinstance(e, AlertEnded)}, "its next word"
+    )
+    end_supervisor(lab)
+    lines = [line.rpartition("|")[0] for line in told(sent)]
+    assert len(set(lines)) == len(lines) or lines.count(f"divergence|{bad}") > 1  # it may come back, and is told again
 
 
 def alert() -> Alert:

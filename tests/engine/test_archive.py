@@ -150,7 +150,7 @@ def test_some_runs_bring_what_is_about_them_only(trained: Path, tmp_path: Path) 
     other = init_lab(tmp_path / "other")
     assert import_archive(other, tmp_path / "one.tar.zst").runs == [second]
     told = list(read_journal(other))
-    about = {e.run_id for e in told if getattr(e, "run_id", "")}
+    about = {run_id for e in told if (run_id := getattr(e, "run_id", ""))}
     assert about == {second} and first not in about
     assert {e.grid for e in told if isinstance(e, Alert) and not e.run_id} == {read_spec(run_dirs(trained)[0]).grid}
     assert rows(other, "select note, archived, energy_wh from runs") == [("the wide one", True, None)]
@@ -161,10 +161,10 @@ def test_what_was_under_way_is_stopped_there_and_can_go_on(tmp_path: Path) -> No
     lab, other = init_lab(tmp_path / "lab"), init_lab(tmp_path / "other")
     for folder in (lab, other):
         (folder / "shrunk.toml").write_text("idle_seconds = 0.2\nslots = 1\n")
-    grid = write_grid(tmp_path, updates=1200, evaluate_every=100, seeds="[0, 1]", train="checkpoint_every = 10")
+    grid = write_grid(tmp_path, updates=400, evaluate_every=100, seeds="[0, 1]", train="checkpoint_every = 20")
     try:
         assert shrunk("run", grid, "--lab", lab, "--detach").returncode == 0
-        wait_for(lambda: any(s.update > 100 for s in read_standings(lab).values()), "updates")
+        wait_for(lambda: any(s.update > 50 for s in read_standings(lab).values()), "updates")
         export_archive(lab, tmp_path / "live.tar.zst", parts=["checkpoints"])
         assert "running" in {s.status(time.time()).status for s in read_standings(lab).values()}
         taken = import_archive(other, tmp_path / "live.tar.zst")
@@ -209,7 +209,12 @@ def test_a_killed_import_leaves_nothing_half_and_is_finished_by_the_next(trained
     assert rows(other, query) == rows(trained, query)
 
 
-def repack(source: Path, target: Path, change: dict[str, bytes | None] | None = None, **added: bytes) -> None:
+def repack(
+    source: Path,
+    target: Path,
+    change: dict[str, bytes | None] | None = None,
+    added: dict[str, bytes] | None = None,
+) -> None:
     """An archive with members changed, left out (None) or put in after the head."""
     change = change or {}
     with (
@@ -223,7 +228,7 @@ def repack(source: Path, target: Path, change: dict[str, bytes | None] | None = 
             if data is not None:
                 member.size = len(data)
                 new.addfile(member, io.BytesIO(data))
-            for name, data in added.items() if number == 0 else ():
+            for name, data in (added or {}).items() if number == 0 else ():
                 info = tarfile.TarInfo(name)
                 info.size = len(data)
                 new.addfile(info, io.BytesIO(data))
@@ -241,10 +246,10 @@ def test_what_is_no_whole_archive_is_refused_and_nothing_changes(trained: Path, 
         ("cut off", lambda: bad.write_bytes(whole[: len(whole) // 2])),
         ("its end is missing", lambda: repack(packed, bad, {"contents.json": None})),
         ("is not what was exported", lambda: repack(packed, bad, {log: b"{}\n"})),
-        ("does not belong", lambda: repack(packed, bad, **{"../../evil": b"x"})),
-        ("does not belong", lambda: repack(packed, bad, **{"/etc/evil": b"x"})),
-        ("does not belong", lambda: repack(packed, bad, **{"shrunk.toml": b"notify = 'rm -rf ~'"})),
-        ("does not belong", lambda: repack(packed, bad, **{f"runs/{first.run_id}/.hidden": b"x"})),
+        ("does not belong", lambda: repack(packed, bad, added={"../../evil": b"x"})),
+        ("does not belong", lambda: repack(packed, bad, added={"/etc/evil": b"x"})),
+        ("does not belong", lambda: repack(packed, bad, added={"shrunk.toml": b"notify = 'rm -rf ~'"})),
+        ("does not belong", lambda: repack(packed, bad, added={f"runs/{first.run_id}/.hidden": b"x"})),
         ("newer", lambda: repack(packed, bad, {"archive.json": b'{"v": 99, "kind": "shrunk-archive"}'})),
         ("no archive", lambda: repack(packed, bad, {"archive.json": b'{"v": 1}'})),
         ("no archive", lambda: bad.write_text("hello")),

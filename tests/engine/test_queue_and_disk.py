@@ -20,9 +20,11 @@ from shrunk_core.engine.watch import read_standings
 from shrunk_core.record.eventlog import read_events
 from shrunk_core.record.events import Finished, Resumed, RunLaunched, Started, Step
 from shrunk_core.record.journal import read_journal
+from shrunk_core.record.lab_events import AlertEnded
 from shrunk_core.record.rundir import Process, run_dirs
 
 from tests.conftest import end_supervisor
+from tests.engine.conftest import give_language
 from tests.tiny import command, kill, shrunk, wait_for, write_grid
 
 
@@ -34,15 +36,17 @@ def updates(lab: Path) -> int:
     return max((s.update for s in read_standings(lab).values()), default=0)
 
 
-def test_a_second_grid_queues_behind_the_first(lab: Path, tmp_path: Path) -> None:
-    first = write_grid(tmp_path, name="first", seeds="[0, 1]", updates=20)
-    second = write_grid(tmp_path, name="second", seeds="[2]", updates=20)
-    assert shrunk("run", first, "--lab", lab, "--detach", "--slots", "1").returncode == 0
-    done = shrunk("run", second, "--lab", lab)
+@pytest.mark.xdist_group("served")
+def test_a_second_grid_queues_behind_the_first(served: Path, tmp_path: Path) -> None:
+    first = write_grid(tmp_path, name="first", seeds="[50, 51]", updates=30)
+    second = write_grid(tmp_path, name="second", seeds="[52]", updates=20)
+    assert shrunk("run", first, "--lab", served, "--detach", "--slots", "1").returncode == 0
+    done = shrunk("run", second, "--lab", served)
     assert done.returncode == 0, done.stderr
-    assert statuses(lab) == ["finished"] * 3
-    grids = {r["run_id"]: r["grid"] for r in json.loads(shrunk("status", "--lab", lab, "--format", "json").stdout)}
-    launched = [grids[e.run_id] for e in read_journal(lab) if isinstance(e, RunLaunched)]
+    rows = json.loads(shrunk("status", "first", "second", "--lab", served, "--format", "json").stdout)
+    assert [r["status"] for r in rows] == ["finished"] * 3
+    grids = {r["run_id"]: r["grid"] for r in rows}
+    launched = [grids[e.run_id] for e in read_journal(served) if isinstance(e, RunLaunched) and e.run_id in grids]
     assert launched == ["first", "first", "second"]
 
 
@@ -65,7 +69,7 @@ def test_of_two_supervisors_at_one_moment_one_serves(lab: Path) -> None:
 
 
 def test_d_detaches_and_attach_finds_the_grid_going_on(lab: Path, tmp_path: Path) -> None:
-    grid = write_grid(tmp_path, updates=1500, evaluate_every=500)
+    grid = write_grid(tmp_path, updates=800, evaluate_every=400)
     master, slave = pty.openpty()
     client = subprocess.Popen(
         command("run", grid, "--lab", lab), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
@@ -135,10 +139,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=False)
 
 
-def test_a_full_disk_holds_the_grid_until_there_is_space(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_holds_the_grid_until_there_is_space(small_disk: Path, tmp_path: Path, language: Path) -> None:
     """Nobody dies for good, no log is torn, and the run finishes by itself when there is space again."""
-    lab = init_lab(small_disk / "lab")
-    (lab / "shrunk.toml").write_text("idle_seconds = 1\nslots = 1\n")
+    lab = give_language(init_lab(small_disk / "lab"), language)
+    sent = tmp_path / "sent"
+    notify = json.dumps(f'printf "%s: %s\\n" "$SHRUNK_ALERT" "$SHRUNK_MESSAGE" >> {sent}')
+    (lab / "shrunk.toml").write_text(f"idle_seconds = 1\nslots = 1\ndisk_gigabytes = 0.001\nnotify = {notify}\n")
     done = shrunk("run", write_grid(tmp_path, updates=600, evaluate_every=200), "--lab", lab, "--detach")
     assert done.returncode == 0, done.stderr
     wait_for(lambda: updates(lab) > 5, "an update")
@@ -153,8 +159,12 @@ def test_a_full_disk_holds_the_grid_until_there_is_space(small_disk: Path, tmp_p
     more = write_grid(tmp_path, name="more", updates=300, evaluate_every=200)
     wait_for(lambda: "No space" in shrunk("run", more, "--lab", lab, "--detach").stderr, "a refusal")
     assert Desk(lab).serving()
+    wait_for(lambda: sent.exists() and "No space left on device" in sent.read_text(), "an alert that needs no disk")
+    assert "unwritable: the lab cannot be written" in sent.read_text()
     assert not any(isinstance(e, Finished) for e in read_events(run.events_file))
     ballast.unlink()
     wait_for(lambda: any(isinstance(e, Finished) for e in read_events(run.events_file)), "the end of the run")
     steps = {e.update for e in read_events(run.events_file) if isinstance(e, Step)}
     assert steps == set(range(1, 601))
+    ended = {e.alert for e in read_journal(lab) if isinstance(e, AlertEnded)}
+    assert "unwritable" in ended

@@ -6,11 +6,12 @@ import json
 import time
 from pathlib import Path
 
+import pytest
 from shrunk_core.engine.client import cancel, pause, resume
 from shrunk_core.engine.watch import read_standings
 from shrunk_core.record.eventlog import read_events
 from shrunk_core.record.events import Finished, Left
-from shrunk_core.record.rundir import run_dirs
+from shrunk_core.record.rundir import read_spec, run_dirs
 
 from tests.tiny import shrunk, wait_for, write_grid
 
@@ -19,17 +20,19 @@ def statuses(lab: Path) -> list[str]:
     return sorted(s.status(time.time()).status for s in read_standings(lab).values())
 
 
-def test_pause_frees_the_slot_and_resume_goes_on(lab: Path, tmp_path: Path) -> None:
-    grid = write_grid(tmp_path, updates=800, evaluate_every=400, seeds="[0, 1]")
+@pytest.mark.xdist_group("served")
+def test_pause_frees_the_slot_and_resume_goes_on(served: Path, tmp_path: Path) -> None:
+    lab, grid = served, write_grid(tmp_path, name="steered", updates=500, evaluate_every=250, seeds="[60, 61]")
     assert shrunk("run", grid, "--lab", lab, "--detach", "--slots", "1").returncode == 0
-    wait_for(lambda: any(s.update > 5 for s in read_standings(lab).values()), "an update")
-    first = next(r for r, s in read_standings(lab).items() if s.update > 5)
+    ids = [r.run_id for r in run_dirs(lab) if read_spec(r).grid == "steered"]
+    wait_for(lambda: any(read_standings(lab)[r].update > 5 for r in ids), "an update")
+    first = next(r for r in ids if read_standings(lab)[r].update > 5)
     began = time.monotonic()
     reply = pause(lab, [first])
     assert time.monotonic() - began < 2.0
     assert reply.done == (first,)
     wait_for(lambda: read_standings(lab)[first].status(time.time()).status == "paused", "the pause")
-    other = next(r for r in read_standings(lab) if r != first)
+    (other,) = (r for r in ids if r != first)
     wait_for(lambda: read_standings(lab)[other].update > 5, "the other run on the freed slot")
     assert cancel(lab, [other]).done == (other,)
     wait_for(lambda: read_standings(lab)[other].status(time.time()).status == "cancelled", "the cancelling")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from shrunk_core.config.spec import CorpusSpec, ModelSpec, RunSpec, TokenizerSpec, TrainSpec
+from shrunk_core.model import heads
 from shrunk_core.model.export import from_hugging_face
 from shrunk_core.model.heads import MaskedLanguageModel
 from shrunk_core.train.masking import Masked
@@ -156,3 +159,21 @@ def test_a_clipped_update_moves_as_if_the_gradient_had_that_norm() -> None:
     first = [state["exp_avg"] for state in made.optimizer.state.values()]
     norm = torch.linalg.vector_norm(torch.stack([m.norm() for m in first])) / (1 - 0.9)
     assert norm.item() == pytest.approx(0.05, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own doing
+def test_the_loss_of_a_gpu_is_one_graph_for_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dropout and gradients included, nothing falls back to Python. Tensors without a place stand for those of a card."""
+
+    def of_a_card(*parts: torch.Tensor | None) -> torch.Tensor:
+        return heads._ChunkedCrossEntropy.apply(*parts, torch.bfloat16)  # type: ignore[return-value]
+
+    monkeypatch.setattr(
+        heads, "chunked_cross_entropy", of_a_card
+    )  # it asks for autocast, which no-place knows nothing of
+    model = MaskedLanguageModel(dataclasses.replace(SPEC, dropout=0.1, attention_dropout=0.1)).to("meta").train()
+    whole = torch.compile(model.loss_sum, fullgraph=True, backend="aot_eager", dynamic=False)
+    ids = torch.zeros(4, 16, dtype=torch.int64, device="meta")
+    scored, weights = ids[0], torch.ones(16, device="meta")
+    whole(ids, ids == 0, scored, scored, weights).backward()
+    assert all(p.grad is not None and p.grad.shape == p.shape for p in model.parameters())

@@ -61,8 +61,8 @@ class FinetuneSpec:
     )
     select_share: float = setting(
         0.1,
-        "Share of the training rows cut off to choose epoch and learning rate; 0 reports the last epoch. The rows that "
-        "are reported never choose anything.",
+        "Share of the training rows cut off to choose epoch and learning rate, phrases of one sentence together; 0 reports "
+        "the last epoch. The rows that are reported never choose anything.",
         unit="share",
         low=0.0,
         high=0.5,
@@ -138,13 +138,16 @@ class CellSpec:
     @property
     def question(self) -> dict[str, Any]:
         """Everything but run, checkpoint and seed: cells of one question are compared with each other."""
-        return {
+        question: dict[str, Any] = {
             "task": identity(self.task),
             "data": self.data_fingerprint,
             "vocabulary": self.vocabulary_digest,
             "finetune": identity(self.finetune) if self.finetune else None,
             "pairs": identity(self.pairs) if self.pairs else None,
         }
+        if self.finetune and self.finetune.select_share:
+            question["slice"] = "families"  # cells whose slice was cut row by row chose their epoch by another rule
+        return question
 
     @property
     def comparison(self) -> str:

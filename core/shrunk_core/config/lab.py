@@ -32,6 +32,7 @@ notify = ""             # command for alerts, run by sh with SHRUNK_ALERT, _SEVE
 divergence_rise = 0.5   # alert: mean training loss of 50 updates this many nats above its lowest
 stall_minutes = 10.0    # alert: a running run has logged nothing for so long
 slow_share = 0.3        # alert: a run is slower than this share of what its shape has reached here
+disk_gigabytes = 1.0    # alert: the lab's disk has less than this left
 """
 
 
@@ -64,10 +65,11 @@ class LabSettings:
     divergence_rise: float = setting(
         0.5, "Alert when the mean loss of 50 updates is so far above its lowest.", unit="nats", low=0.0
     )
-    stall_minutes: float = setting(10.0, "Alert when a run has logged nothing for so long.", unit="minutes", low=0.1)
+    stall_minutes: float = setting(10.0, "Alert when a run has logged nothing for so long.", unit="minutes", low=0.01)
     slow_share: float = setting(
         0.3, "Alert when a run is slower than this share of what its shape has reached here.", low=0.0, high=1.0
     )
+    disk_gigabytes: float = setting(1.0, "Alert when the lab's disk has less than this left.", unit="GB", low=0.0)
 
 
 def init_lab(folder: Path, *, shared: bool = False) -> Path:

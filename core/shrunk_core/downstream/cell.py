@@ -21,13 +21,14 @@ from ..record.events import Event
 from ..record.rundir import RunDir, run_dir
 from ..train.pretrain import Barrier
 from ..train.runtime import Requests
-from .examples import drawn_places, encode_rows, open_encoder, selection_places
+from .examples import drawn_places, encode_rows, open_encoder
 from .finetune import CellData, FineTuner
 from .metrics import Resampler, metric_value
 from .minimal_pairs import pair_events
 from .predictions import decide, gain_events, write_predictions
 from .probes import PROBE, probe_rows
 from .rows import TRAIN, Rows, TaskRows, read_task_rows
+from .selection import families, selection_places
 from .sizes import refuse_small
 from .vocabulary_filter import count_rows, filter_task
 from .weights import encoder_of, load_weights
@@ -129,7 +130,7 @@ def _data(
 
     seen = len(before.splits[TRAIN])
     if spec.select_share:
-        places = selection_places(len(train), spec.select_share, spec.select_max, cell.seed)
+        places = selection_places(families(train), spec.select_share, spec.select_max, cell.seed)
         selection = train.take(places)
         train = train.take(np.setdiff1d(np.arange(len(train)), places))
         report("selection", seen, selection)

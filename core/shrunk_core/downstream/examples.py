@@ -101,12 +101,6 @@ def scoring_batches(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray
         yield order[start : start + batch_size]
 
 
-def selection_places(n: int, share: float, most: int, seed: int) -> np.ndarray:
-    """Places of the training rows that are cut off to choose the model: `share` of n, at most `most`, by seed."""
-    size = min(most, int(round(share * n)))
-    return np.sort(generator("selection", seed, 0).permutation(n)[:size])
-
-
 def drawn_places(n: int, wanted: int, seed: int) -> np.ndarray:
     """Places of `wanted` of n training rows, by seed; fewer are a part of more."""
     return np.sort(generator("training rows", seed, 0).permutation(n)[:wanted])

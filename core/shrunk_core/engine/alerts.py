@@ -13,8 +13,6 @@ from ..record.lab_events import Alert, AlertEnded
 WINDOW = 50
 """Updates in each of the two windows whose mean training losses are compared."""
 
-DISK_LOW_BYTES = 1 << 30
-
 
 @dataclass
 class _Curve:
@@ -75,16 +73,15 @@ class Alerts:
     def look(self, running: dict[str, float], now: float, disk_free: int | None) -> list[Event]:
         """Alerts that time gives rise to.
 
-        running: run -> tokens per second that were expected of it, 0 when unknown. Stall: no event for `stall_minutes`.
-        Slow: under `slow_share` of what was expected.
+        running: run -> tokens per second that were expected of it, 0 when unknown. Stall: no event for `stall_minutes`, nor
+        since this is asked of a run that has yet to speak. Slow: under `slow_share` of what was expected.
         """
         out: list[Event] = []
+        self._curves = {run_id: self._curves.get(run_id) or _Curve(heard_at=now) for run_id in running}
         for run_id, expected in running.items():
-            curve = self._curves.get(run_id)
-            if curve is None:
-                continue
+            curve = self._curves[run_id]
             silent = now - curve.heard_at
-            if curve.heard_at and silent > self.settings.stall_minutes * 60:
+            if silent > self.settings.stall_minutes * 60:
                 message = f"no event for {silent / 60:.0f} minutes"
                 out += self._raise(Alert(alert="stall", severity="warning", run_id=run_id, message=message))
             if expected and curve.speed and len(curve.losses) == WINDOW:
@@ -96,13 +93,21 @@ class Alerts:
         for name, run_id in [key for key in self.open if key[1] and key[1] not in running]:
             if name in ("stall", "slow", "divergence"):
                 out += self._end(name, run_id)
+        low = self.settings.disk_gigabytes * 1e9
         if disk_free is not None:
-            if disk_free < DISK_LOW_BYTES:
+            if disk_free < low:
                 message = f"{disk_free / 1e9:.2f} GB are left on the lab's disk; `shrunk gc` frees what nobody needs"
                 out += self._raise(Alert(alert="disk", severity="warning", message=message))
-            elif disk_free > 1.2 * DISK_LOW_BYTES:
+            elif disk_free > 1.2 * low:
                 out += self._end("disk", "")
         return out
+
+    def unwritable(self, why: str) -> list[Event]:
+        """The lab cannot be written, so nothing goes on: `why` says what stands against it; "" when it can be again."""
+        if not why:
+            return self._end("unwritable", "")
+        message = f"the lab cannot be written ({why}): nothing starts until it can"
+        return self._raise(Alert(alert="unwritable", severity="error", message=message))
 
     def quota(self, gigabytes: float, too_much: int) -> list[Event]:
         """Checkpoints hold so many bytes more than the lab's quota, although all that may go has gone."""

@@ -18,6 +18,7 @@ from ..config.spec import to_plain
 from ..errors import BusyError, ConfigError, RunError
 from .desk import Desk
 from .plan import RunPlan
+from .queue import ORDERS
 from .watch import Watch
 
 SUPERVISOR = "shrunk_core.engine.supervisor"
@@ -56,6 +57,8 @@ def submit(
     now) and `slots`.
     """
     plan.refuse_problems()
+    if order and order not in ORDERS:
+        raise ConfigError(f"no order `{order}`: it is one of {', '.join(ORDERS)}")
     if take_over and foreign_owner(Desk(lab)):
         Desk(lab).take_over()
     runs = [{"name": r.name, "spec": to_plain(r.spec), "costs": r.costs} for r in plan.runs if r.spec is not None]

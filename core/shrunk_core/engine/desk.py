@@ -7,9 +7,11 @@ answered once. Whether a supervisor serves is told by its lock.
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +36,19 @@ class Desk:
 
     @property
     def owner(self) -> Path:
-        """Who holds the lock: host, pid, process start, heartbeat; and of how many slots how many are taken."""
+        """Who holds the lock: host, pid, process start, heartbeat; of how many slots how many are taken; readings of devices."""
         return self.private / "supervisor.json"
+
+    @property
+    def order(self) -> Path:
+        """Ids of the runs that wait, next one first, as of the supervisor's last heartbeat."""
+        return self.private / "queue.json"
 
     @property
     def log(self) -> Path:
         return self.private / "supervisor.log"
 
-    @property
+    @cached_property
     def inbox(self) -> Path:
         return self.private / "inbox"
 
@@ -79,7 +86,7 @@ class Desk:
     def take(self) -> list[tuple[str, dict[str, Any]]]:
         """All waiting requests, oldest first; each is removed as it is taken."""
         taken = []
-        for path in sorted(self.inbox.glob("*.json")) if self.inbox.is_dir() else []:
+        for path in (self.inbox / name for name in self.waiting()):
             try:
                 taken.append((path.stem, json.loads(path.read_text())))
             except (OSError, json.JSONDecodeError):
@@ -88,8 +95,12 @@ class Desk:
                 path.unlink(missing_ok=True)
         return taken
 
-    def waiting(self) -> bool:
-        return self.inbox.is_dir() and any(self.inbox.glob("*.json"))
+    def waiting(self) -> list[str]:
+        """Files of the requests that nobody has taken, oldest first. Asked many times a second."""
+        try:
+            return sorted(name for name in os.listdir(self.inbox) if name.endswith(".json"))
+        except FileNotFoundError:
+            return []
 
     def answer(self, name: str, reply: dict[str, Any]) -> None:
         self.private.mkdir(exist_ok=True)

@@ -85,7 +85,7 @@ class Duties:
             self._samples = self._samples or open_journal(self.lab, SAMPLES)
             self._samples.append(*samples)
         except RunError:
-            pass  # a full disk costs measurements, not runs; the alert below tells of it
+            pass  # a disk that takes nothing costs measurements, not runs; the alert below tells of it
         self._learner.look(supervisor)
         disk = next((s.disk_free for s in samples if s.disk_free is not None), None)
         self._say(supervisor, self.alerts.look(running, time.time(), disk))
@@ -97,6 +97,11 @@ class Duties:
         self._say(supervisor, self.alerts.no_room(why))
         for grid in list(watch.grids.values()):
             self._grid(supervisor, grid)
+
+    def tell_trouble(self, supervisor: Supervisor, trouble: str) -> None:
+        """The disk takes nothing, or ("") does again. The event waits in memory; a person's command is run at once."""
+        self._say(supervisor, self.alerts.unwritable(trouble))
+        self._notifier.look()
 
     def _hold_to_quota(self, supervisor: Supervisor) -> None:
         """Remove checkpoints beyond the lab's quota after new ones were saved; say when that is not enough."""
@@ -112,7 +117,8 @@ class Duties:
     def _grid(self, supervisor: Supervisor, grid: GridSubmitted) -> None:
         """Stop what is left of a grid whose budget is spent; say once that a grid of our time has ended."""
         watch = supervisor.watch
-        under_way = [r for r in grid.run_ids if r in supervisor.queue or supervisor.job_of(r) is not None]
+        at_work = {job.run_id for job in supervisor.jobs()}
+        under_way = [r for r in grid.run_ids if r in supervisor.queue or r in at_work]
         key = f"{grid.grid} {grid.logged_at}"
         if under_way:
             self._ended.discard(key)

@@ -9,7 +9,8 @@ from ..record.rundir import run_dir
 from .retries import Ending, judge, last_words
 
 if TYPE_CHECKING:
-    from .service import Job, Supervisor
+    from .job import Job
+    from .service import Supervisor
 
 
 def worker_ended(supervisor: Supervisor, job: Job, code: int | None) -> None:
@@ -40,9 +41,12 @@ def worker_ended(supervisor: Supervisor, job: Job, code: int | None) -> None:
         supervisor.journal.append(RunDequeued(run_id=run_id, status="failed", message=verdict.message))
     elif run_id in supervisor.again:
         supervisor.enqueue(run_id, "resumed")
+    elif spoke and standing.log.state == "left" and run_id in supervisor.stopping:
+        supervisor.journal.append(RunDequeued(run_id=run_id, status="stopped", message=supervisor.stopping[run_id]))
     elif spoke and standing.log.state == "failed" and standing.cause == "data":
         _fail_alike(supervisor, run_id, standing.log.reason)
     supervisor.again.discard(run_id)
+    supervisor.stopping.pop(run_id, None)
 
 
 def _count_death(supervisor: Supervisor, run_id: str) -> int:

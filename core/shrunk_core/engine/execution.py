@@ -3,6 +3,9 @@
 Compiling takes a minute or so of one core and may gain nothing, lose, or fail. So a run that is long enough to earn it
 back has both ways measured before its first update, in a process whose memory and whose failures are its own, and the
 lab's `.shrunk/executions.json` keeps what came of it for every later run of the shape, short ones included.
+
+On a CPU nothing is tried: attention, dropout and the loss are kernels of ours there, which the compiler cannot look into,
+and what is left for it (GELU, LayerNorm, sums) came out 4 to 30 % slower than without (`benchmarks/results/training.md`).
 """
 
 from __future__ import annotations

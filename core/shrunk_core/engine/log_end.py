@@ -20,7 +20,8 @@ FURTHER_BYTES = 64 * TAIL_BYTES
 """How far back a last validation loss, or what a worker said of its memory, is looked for."""
 
 DECIDING = (b'"kind":"started"', b'"kind":"resumed"', b'"kind":"left"', b'"kind":"finished"', b'"kind":"failed"')
-MEASURING = (b'"kind":"step"', b'"kind":"started"', b'"kind":"resumed"')
+STEP = b'"kind":"step"'
+MEASURING = (STEP, b'"kind":"started"', b'"kind":"resumed"')
 """Events that say how many updates are done."""
 LAST_OF = tuple(f'"kind":"{cls.kind}"'.encode() for cls in RUN_EVENTS if cls is not Evaluated)
 HEAD_BYTES = 24
@@ -70,6 +71,14 @@ def decoded(lines: list[bytes]) -> Iterator[Event]:
     for line in lines:
         with contextlib.suppress(ValueError, NewerVersion):
             yield decode(line)
+
+
+def without_followed_steps(lines: list[bytes]) -> list[bytes]:
+    """Of updates in a row the last line only, which says where the run stands after all of them."""
+    step = [STEP in line[:HEAD_BYTES] for line in lines]
+    return [
+        line for line, this, following in zip(lines, step, [*step[1:], False], strict=True) if not (this and following)
+    ]
 
 
 def _last_line(data: bytes, end: int, kind: bytes) -> tuple[int, bytes] | None:

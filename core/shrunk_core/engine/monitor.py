@@ -38,6 +38,12 @@ class Load:
     memory: int = 0
 
 
+TOLD = (
+    "device", "name", "utilisation", "memory_used", "memory_total", "power_watts", "temperature_c", "disk_free",
+)  # fmt: skip
+"""Readings that a person who asks how the lab stands is told."""
+
+
 class Sampler(Protocol):
     """Readings of some devices, each with `device` set and no run."""
 
@@ -135,6 +141,10 @@ class Monitor:
             load.pid: self._process(load.pid) for load in loads if load.pid and psutil.pid_exists(load.pid)
         }
         return devices + [r for r in split(devices, loads, seconds) for r in [self._with_process(r, loads)]]
+
+    def told(self) -> list[dict[str, Any]]:
+        """The last readings of the devices, without what they did not tell."""
+        return [{k: v for k, v in vars(r).items() if k in TOLD and v not in (None, "")} for r in self.latest]
 
     def _process(self, pid: int) -> psutil.Process:
         return self._processes.get(pid) or psutil.Process(pid)

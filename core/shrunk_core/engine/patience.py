@@ -1,4 +1,4 @@
-"""A full disk costs time, not events: the supervisor keeps what the disk does not take and waits until there is space."""
+"""A disk that takes nothing costs time, not events: the supervisor keeps what it refuses and waits until it takes it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from ..errors import RunError
 from ..record.events import Event
 from ..record.journal import open_journal
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+TAKES_NOTHING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
-def is_full(problem: BaseException) -> bool:
-    """True for a failure, or one caused by a failure, of a disk or a quota that is full."""
+def disk_trouble(problem: BaseException) -> str:
+    """What the system says of a disk or a quota that is full, or of a disk that is read-only (as one becomes that fails);
+    "" for any other problem."""
     cause = problem if isinstance(problem, OSError) else problem.__cause__
-    return isinstance(cause, OSError) and cause.errno in FULL
+    return str(cause.strerror) if isinstance(cause, OSError) and cause.errno in TAKES_NOTHING else ""
 
 
 class PatientJournal:
-    """This process's journal. Events that a full disk refuses wait in memory, in order; `flush` tries them again."""
+    """This process's journal. Events that a disk refuses wait in memory, in order; `flush` tries them again."""
 
     def __init__(self, lab: Path) -> None:
         self._writer = open_journal(lab)
         self._waiting: list[Event] = []
+        self.trouble = ""
+        """Why events wait, "" while none does."""
 
     def append(self, *events: Event) -> None:
-        """Write, or keep for later. RunError for any trouble but a full disk."""
+        """Write, or keep for later. RunError for any trouble that is not the disk's."""
         self._waiting += events
         self.flush()
 
@@ -36,11 +39,12 @@ class PatientJournal:
             if self._waiting:
                 self._writer.append(*self._waiting)
                 self._waiting.clear()
-            return True
+            self.trouble = ""
         except RunError as problem:
-            if not is_full(problem):
+            self.trouble = disk_trouble(problem)
+            if not self.trouble:
                 raise
-            return False
+        return not self.trouble
 
     def close(self) -> None:
         self._writer.close()

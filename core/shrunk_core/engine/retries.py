@@ -16,10 +16,10 @@ OUT_OF_MEMORY_RETRIES = 2
 """A run that did not fit is tried again so often, each time with fewer runs beside it."""
 
 DISK_EXIT = 4
-"""Exit code of a worker that could not even log its failure, because the disk is full."""
+"""Exit code of a worker that could not even log its failure, because the disk takes nothing."""
 
 DISK_SECONDS = 5.0
-"""A run that met a full disk is tried again when this has passed and there is space."""
+"""A run that met a disk that takes nothing is tried again when this has passed and it can be written."""
 
 
 TAIL_LINES = 3
@@ -58,10 +58,10 @@ def judge(ending: Ending, settings: LabSettings) -> Verdict:
     """The first rule that applies.
 
     1. The worker has logged that it finished or left: leave.
-    2. It has logged a failure: out of memory is tried again twice, a full disk until there is space, everything else
+    2. It has logged a failure: out of memory is tried again twice, a full or read-only disk until it can be written, all else
        would happen again and is left to a person (a non-finite loss, bad data, an error of the program).
     3. It found another worker on the run: leave; that one has it.
-    4. It met a full disk and could not log that either: again, as in 2.
+    4. It met such a disk and could not log that either: again, as in 2.
     5. It exited by itself without a word (it could not even open its log): failed, with its last words.
     6. It was killed: again from its checkpoint, after a pause that doubles, `retries` times without getting further.
     """

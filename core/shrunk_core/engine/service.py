@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from ..config.lab import LabSettings
@@ -44,10 +43,11 @@ from .endings import worker_ended
 from .estimate import estimated_seconds
 from .gate import gate_of
 from .hardware import CPU, cores, match, worker_devices
-from .launcher import LOST, Child, Launcher
+from .job import Job
+from .launcher import LOST, Launcher
 from .machine import read_machine
 from .packing import device_for, devices_for, grow_or_shrink
-from .patience import PatientJournal, is_full
+from .patience import PatientJournal, disk_trouble
 from .prepare import is_built
 from .queue import Place, Queue
 from .recovery import recover
@@ -58,31 +58,9 @@ TICK_SECONDS = 0.05
 HEARTBEAT_SECONDS = 2.0
 LEAVING_SECONDS = 10.0
 """Workers that are sent home have so long for their checkpoints."""
-FULL_DISK_SECONDS = 1.0
+TROUBLE_SECONDS = 1.0
+"""Between two tries to write a disk that takes nothing."""
 WORKER = "shrunk_core.engine.worker"
-
-
-@dataclass
-class Job:
-    """What occupies a slot: a worker of a run, an adopted worker, or the building of a corpus (`run_id` empty)."""
-
-    run_id: str
-    child: Child | None
-    process: Process | None = None
-    request: Path | None = None
-    launched_at: float = 0.0
-    device: str = ""
-
-    def ended(self) -> bool:
-        return self.child.poll() is not None if self.child else self.process is None or not self.process.alive()
-
-    def signal(self, number: int) -> None:
-        """Send a signal to its process, unless that has ended."""
-        if self.child is not None:
-            self.child.signal(number)
-        elif self.process is not None and self.process.alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, number)
 
 
 class Supervisor:
@@ -102,8 +80,12 @@ class Supervisor:
         self.again: set[str] = set()
         self.deaths: dict[str, tuple[int, int]] = {}
         self.failures: dict[str, int] = {}
+        self.stopping: dict[str, str] = {}
+        """Why runs were asked to leave that nobody but the supervisor wanted to."""
         self._specs: dict[str, SpecFile] = {}
-        self.leaving = self.full = False
+        self.leaving, self.trouble = False, ""
+        self._told: list[str] | None = None
+        self._taken = 0
         self.held_up: tuple[str, float] | None = None
         """The first run that no device takes while nothing works, and since when (monotonic clock)."""
         self.duties.monitor.sample([])  # no device is given away unseen
@@ -154,28 +136,40 @@ class Supervisor:
         self.journal.append(SupervisorStopped(host=me.host, pid=me.pid, reason=reason))
 
     def turn_or_wait(self) -> None:
-        """One turn; none while the disk is full. What a broken turn left undone is found again by `recover`."""
+        """One turn; none while the disk takes nothing. What a broken turn left undone is found again by `recover`."""
         try:
             if self.journal.flush():
                 self.turn()
-                self.full = False
+                self._tell_trouble("")
                 return
+            trouble = self.journal.trouble
         except (OSError, ShrunkError) as problem:
-            if not is_full(problem):
+            trouble = disk_trouble(problem)
+            if not trouble:
                 raise
-        if not self.full:
-            self.full = True
-            with contextlib.suppress(OSError):  # its own log may be on that disk
-                print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} the disk of {self.lab} is full; waiting", file=sys.stderr)
-        time.sleep(FULL_DISK_SECONDS)
+        self._tell_trouble(trouble)
+        time.sleep(TROUBLE_SECONDS)
+
+    def _tell_trouble(self, trouble: str) -> None:
+        """Say once that the disk takes nothing, and once that it does again."""
+        if trouble == self.trouble:
+            return
+        self.trouble = trouble
+        said = f"cannot be written ({trouble}); waiting" if trouble else "can be written again"
+        with contextlib.suppress(OSError):  # its own log may be on that disk
+            print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.lab} {said}", file=sys.stderr, flush=True)
+        self.duties.tell_trouble(self, trouble)
 
     def turn(self) -> None:
         """Heed requests, reap, fill slots, beat."""
-        for name, request in self.desk.take():
+        asked = self.desk.take()
+        for name, request in asked:
             try:
                 self.desk.answer(name, heed(self, request))
             except ShrunkError as problem:
                 self.desk.answer(name, {"error": str(problem)})
+        if asked:
+            self.tell_order()  # whoever asked looks next
         self._reap()
         self._fill()
         if time.monotonic() - self._beat_at > HEARTBEAT_SECONDS:
@@ -183,6 +177,8 @@ class Supervisor:
             self.watch.keep()
             self.beat()
             self.duties.beat(self)
+        elif self._taken != len(self.jobs()):
+            self.claim()
 
     def beat(self) -> None:
         """Renew the lock's owner file."""
@@ -190,8 +186,21 @@ class Supervisor:
         if self.desk.epoch() != self.epoch:  # taken over from another host: what is left of ours goes home
             self.leaving = True
             return
-        claim = asdict(this_process()) | {"heartbeat": time.time(), "slots": len(self.slots), "taken": len(self.jobs())}
-        write_atomically(self.desk.owner, json.dumps(claim))
+        self.claim()
+        self.tell_order()
+
+    def claim(self) -> None:
+        """Write down whose the lab is, and how its slots and the machine stand."""
+        self._taken = len(self.jobs())
+        claim = asdict(this_process()) | {"heartbeat": time.time(), "slots": len(self.slots), "taken": self._taken}
+        write_atomically(self.desk.owner, json.dumps(claim | {"devices": self.duties.monitor.told()}))
+
+    def tell_order(self) -> None:
+        """Write down who waits in which order, if that has changed."""
+        order = self.queue.in_order()
+        if order != self._told:
+            write_atomically(self.desk.order, json.dumps(order))
+            self._told = list(order)
 
     # ------------------------------------------------------------ the queue
 
@@ -245,6 +254,7 @@ class Supervisor:
                 control = run_dir(self.lab, run_id).control
                 control.mkdir(exist_ok=True)
                 (control / "stop").touch()
+                self.stopping[run_id] = message
 
     def num_slots(self) -> int:
         return len(self.slots)
@@ -266,6 +276,8 @@ class Supervisor:
         building = {job.request.name for job in self.slots.values() if job and job.request}
         if self.auto and self.devices and self.queue:
             grow_or_shrink(self)
+        if self.queue:
+            self.launcher.ready()  # it may warm up while a corpus is built
         held_up: str | None = None
         for slot in [s for s, job in self.slots.items() if job is None]:
             waiting: set[str] = set()

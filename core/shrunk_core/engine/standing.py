@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from ..record.cell_events import CellEpoch, CellStarted
 from ..record.events import (
@@ -91,6 +92,14 @@ def fold(standing: Standing, event: Event) -> Standing:
             return replace(standing, update=event.from_update, cause="", memory=0)
         case Evaluated() if event.split == "validation":
             return replace(standing, evaluated=event)
+    return standing
+
+
+def fold_all(standing: Standing, events: list[Event]) -> Standing:
+    """After several more events. Of steps in a row only the last one is folded: it says of all of them what counts."""
+    for event, following in zip_longest(events, events[1:]):
+        if not (isinstance(event, Step) and isinstance(following, Step)):
+            standing = fold(standing, event)
     return standing
 
 

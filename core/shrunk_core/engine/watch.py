@@ -20,19 +20,21 @@ from ..record.lab_events import Alert
 from ..record.rundir import CHILDREN, RunDir, cell_dirs, is_cell, parent_of, read_spec, run_dir
 from ..record.status import RunStatus
 from .journal_words import JournalWords
-from .log_end import TAIL_BYTES, decoded, standing_from_end
-from .standing import Standing, fold, without_log, without_words
+from .log_end import TAIL_BYTES, decoded, standing_from_end, without_followed_steps
+from .standing import Standing, fold_all, without_log, without_words
 from .summaries import Brief, Place, Summaries, brief_of, read_summaries, tail_digest, write_summaries
 
-RESCAN_SECONDS = 5.0
+RESCAN_SECONDS = 30.0
 """The folder of runs is listed anew this often, and whenever it has changed."""
 
 JUST_NOW_NS = 3_000_000_000
 """A listing so soon after a folder's change may have missed something that came within the same tick of the clock."""
 
-KEEP_BYTES = 1 << 20
-"""So much that is read and not kept makes keeping worth its while."""
+KEEP_BYTES = 8 << 20
+"""So much that is read and not kept makes keeping worth its while: the next one who looks reads that in 0.05 s."""
 
+FILE_BYTES = 32 << 10
+"""Opening another file for the first time costs as much as so many bytes of a file that is open."""
 
 UNKNOWN = Standing()
 """Where a run stands that nothing is known of."""
@@ -53,6 +55,8 @@ class Watch:
         self._briefs: dict[str, Brief] = {}
         self._places: dict[str, Place] = {}
         self._children: dict[str, tuple[int, list[RunDir]]] = {}
+        self._parents: set[str] = set()
+        """Runs that have child jobs: the others are asked for some only when runs are listed."""
         self._runs_stamp, self._list_at = -1, 0.0
         self._unkept = 0
         self._first = True
@@ -60,7 +64,7 @@ class Watch:
     def look(self) -> list[tuple[str, Event]]:
         """New events as (run_id, event), journals first with the run_id they name or an empty one.
 
-        The first look brings no news of what it takes from `summaries` or `log_end`.
+        The first look brings no news of what it takes from `summaries` or `log_end`, and of updates in a row the last only.
         """
         if self._first:
             self._recall()
@@ -71,14 +75,17 @@ class Watch:
             for event in self._new(f"journal/{path.name}"):
                 run_id = getattr(event, "run_id", "")
                 news.append((run_id, event))
-                if not is_cell(run_id) or self._follows(run_id):
-                    self.words.note(event)
+                if is_cell(run_id):
+                    if not self._follows(run_id):
+                        continue
+                    self._parents.add(parent_of(run_id))
+                self.words.note(event)
         listed = self._list()
         for run_id in self.born if self.run_ids is None else sorted(self.run_ids):
             if listed or self.standing(run_id).log.state != "finished":  # a finished run says nothing more
                 news += self._look_at_run(run_id)
         if self.cells:
-            for run_id in self.born:
+            for run_id in self.born if listed else self._parents & self.born.keys():
                 news += self._look_at_cells(run_id)
         self._first = False
         return news
@@ -100,7 +107,7 @@ class Watch:
             known = self._briefs.get(run_id)
             if known is None or known.stamp != stamp:
                 self._briefs[run_id] = brief_of(read_spec(run_dir(self.lab, run_id)), stamp)
-                self._unkept += stamp[0]
+                self._unkept += FILE_BYTES
         return [self._briefs[run_id] for run_id in self.born]
 
     # ------------------------------------------------------------------ folders
@@ -137,6 +144,7 @@ class Watch:
             changed = os.stat(f"{self.lab}/runs/{run_id}/{CHILDREN}").st_mtime_ns
         except FileNotFoundError:
             return []
+        self._parents.add(run_id)
         known = self._children.get(run_id)
         if known is None or known[0] != changed or time.time_ns() - changed < JUST_NOW_NS:
             known = self._children[run_id] = (changed, cell_dirs(run_dir(self.lab, run_id)))
@@ -145,11 +153,9 @@ class Watch:
             standing = self.standing(cell.run_id)
             if standing.log.state == "finished":
                 continue
-            standing = replace(standing, known=True)
-            for event in self._new(str(cell.events_file.relative_to(self.lab))):
-                news.append((cell.run_id, event))
-                standing = fold(standing, event)
-            self.standings[cell.run_id] = standing
+            events = self._new(str(cell.events_file.relative_to(self.lab)))
+            self.standings[cell.run_id] = fold_all(replace(standing, known=True), events)
+            news += [(cell.run_id, event) for event in events]
         return news
 
     # ------------------------------------------------------------------ logs
@@ -160,10 +166,7 @@ class Watch:
             self._begin_at_the_end(run_id, log)
         events = self._new(log, run_id)
         if events:
-            standing = self.standing(run_id)
-            for event in events:
-                standing = fold(standing, event)
-            self.standings[run_id] = standing
+            self.standings[run_id] = fold_all(self.standing(run_id), events)
         return [(run_id, event) for event in events]
 
     def _begin_at_the_end(self, run_id: str, log: str) -> None:
@@ -177,7 +180,7 @@ class Watch:
         except FileNotFoundError:
             return
         self._places[log] = Place(offset, before.st_size, before.st_mtime_ns)
-        self._unkept += TAIL_BYTES
+        self._unkept += TAIL_BYTES + FILE_BYTES
 
     def _new(self, log: str, run_id: str = "") -> list[Event]:
         """Events after what is read of a log. A log that is shorter than that, or another one, is read from its start."""
@@ -196,8 +199,8 @@ class Watch:
         start = 0 if replaced else place.offset
         lines, offset = read_new(Path(path), start)
         self._places[log] = Place(offset, now.st_size, now.st_mtime_ns)
-        self._unkept += offset - start
-        return list(decoded(lines))
+        self._unkept += offset - start + (0 if start else FILE_BYTES)
+        return list(decoded(without_followed_steps(lines) if self._first and lines else lines))
 
     def _start_over(self, run_id: str, log: str = "") -> None:
         """Forget what was read of a log. Of journals nothing is forgotten: each of their words has its own clock."""

@@ -2,7 +2,7 @@
 
 The folder is of a run or of a downstream cell. It drains the job's generator into the job's log, heeds `control/` and
 SIGTERM / SIGINT, and turns every failure into a `Failed` event. Exit: 0 finished or left on request, 1 failed, 3
-another worker has the run or another host the lab, 4 the disk is full and not even that could be logged.
+another worker has the run or another host the lab, 4 the disk takes nothing and not even that could be logged.
 """
 
 from __future__ import annotations
@@ -43,14 +43,19 @@ from ..train.runtime import Requests, Runtime, choose_execution, device_name, pi
 from .estimate import estimated_seconds, surely_shorter
 from .execution import LONG_SECONDS, in_a_process, settle
 from .machine import read_machine
-from .patience import is_full
+from .patience import disk_trouble
 from .retries import BUSY_EXIT, DISK_EXIT
 
 
 def main(arguments: list[str]) -> int:
     """Run the worker on the folder named by the only argument."""
     run = RunDir(Path(arguments[0]).absolute())
-    lock = FileLock(run.path / "worker.lock")
+    try:
+        lock = FileLock(run.path / "worker.lock")
+    except OSError as problem:
+        if disk_trouble(problem):
+            return no_disk()
+        raise
     if not lock.take(seconds=2.0):
         print(f"another worker has {run.path}", file=sys.stderr)
         return BUSY_EXIT
@@ -66,9 +71,9 @@ def main(arguments: list[str]) -> int:
     try:
         past = list(read_events(run.events_file))
         log = EventWriter(run.events_file)
-    except ShrunkError as problem:  # a log of a newer version, a full disk: nothing can be said there
-        if is_full(problem):
-            return full_disk()
+    except ShrunkError as problem:  # a log of a newer version, no disk: nothing can be said there
+        if disk_trouble(problem):
+            return no_disk()
         print(problem, file=sys.stderr)
         return 1
     if any(isinstance(e, Finished | CellFinished) for e in past):
@@ -102,14 +107,14 @@ def main(arguments: list[str]) -> int:
             log.sync()
             traceback.print_exc()
         except (OSError, ShrunkError) as second:
-            if is_full(second):
-                return full_disk()
+            if disk_trouble(second):
+                return no_disk()
             raise
         return 1
 
 
-def full_disk() -> int:
-    """The exit code that says so: worker.log is on the full disk as well, and nothing more may be written there."""
+def no_disk() -> int:
+    """The exit code that says so: worker.log is on that disk as well, and nothing more may be written there."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     return DISK_EXIT
 
@@ -160,9 +165,9 @@ def work_on_run(run: RunDir, requests: Requests, attempt: int, starts: list[Atte
 
 def settled(lab: Path, spec: RunSpec, runtime: Runtime, requests: Requests) -> tuple[Runtime, str]:
     """The runtime of a new run with the execution that is fastest for it here, and what to tell of that."""
-    short = surely_shorter(
-        spec.model, spec.train, LONG_SECONDS
-    )  # else the estimate may measure, for a third of a second
+    if runtime.device.type == "cpu":
+        return runtime, ""  # our kernels leave the compiler nothing to gain there
+    short = surely_shorter(spec.model, spec.train, LONG_SECONDS)  # else the estimate may measure, for .3 s
     measure = in_a_process(
         spec,
         device=runtime.device.type,
@@ -265,7 +270,7 @@ def cause_of(problem: Exception) -> str:
         return "data"
     if isinstance(problem, (MemoryError, torch.OutOfMemoryError)):
         return "out-of-memory"
-    if is_full(problem):
+    if disk_trouble(problem):
         return "disk"
     return "error"
 

@@ -301,11 +301,12 @@ def decode(line: str | bytes) -> Event:
         return Unknown(name=kind, fields=fields, logged_at=float(body.get("logged_at", 0.0)))
     known = _FIELDS[kind]
     try:
-        return cls(**{k: _value(v) for k, v in body.items() if k in known})
+        return cls(**{k: v if v.__class__ in _AS_THEY_ARE else _value(v) for k, v in body.items() if k in known})
     except TypeError as problem:
         raise ValueError(f"{kind}: {problem}") from None
 
 
+_AS_THEY_ARE = (int, float)
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 from .event_base import Event
 
 ALERTS = (
-    "non-finite", "divergence", "stall", "slow", "disk", "quota", "no-room", "failed", "run-finished", "grid-finished", "budget",
+    "non-finite", "divergence", "stall", "slow", "disk", "unwritable", "quota", "no-room", "failed", "budget",
+    "run-finished", "grid-finished",
 )  # fmt: skip
 """What an alert may be about."""
 

@@ -25,7 +25,7 @@ class Runtime:
     threads: int
     micro_batch: int
     execution: str = "eager"
-    """`eager`, `graph` (CUDA graphs) or `compiled` (torch.compile, on a GPU recorded as CUDA graphs)."""
+    """`eager`, `graph` (CUDA graphs) or `compiled` (torch.compile, recorded as CUDA graphs); the last two on GPUs."""
 
 
 def pick_device(wanted: str) -> torch.device:

@@ -59,7 +59,7 @@ class Updater:
         self._graphs: _Graphs | None = None
         self._forward: Callable[..., Tensor] = model.loss_sum
         if runtime.execution == "compiled":
-            self._forward = torch.compile(model.loss_sum, dynamic=device.type == "cpu")  # on a GPU recorded besides
+            self._forward = torch.compile(model.loss_sum, dynamic=False)  # one graph, recorded as the eager one is
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; the inverse of `load`."""
