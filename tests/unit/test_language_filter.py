@@ -13,7 +13,7 @@ def rule(unit="sentence", min_words=1, max_oov=0.0, span_words=5, span_stride=2)
     return Rule(unit=unit, min_words=min_words, max_oov=max_oov, span_words=span_words, span_stride=span_stride)
 
 
-def kept(text, *, words=WORDS, ready=False, **options):
+def kept(text, *, words: frozenset[str] | None = WORDS, ready=False, **options):
     return Filter(words, rule(**options)).keep([Document(text.encode(), ready)])[0]
 
 
