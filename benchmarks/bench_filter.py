@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import json
 import re
 import resource
@@ -239,7 +238,8 @@ def synthetic(folder: Path, gigabytes: float) -> int:
     words = np.array(["".join(alphabet[rng.integers(0, 18, 2 + int(np.log2(r + 1) / 2))]) for r in ranks], dtype=object)
     written = 0
     (folder / "words.txt").write_text("\n".join(dict.fromkeys(words[:20_000])))
-    for number in itertools.takewhile(lambda _: written < gigabytes * 1e9, itertools.count()):
+    number = 0
+    while written < gigabytes * 1e9:
         with open(folder / f"{number:04}.jsonl", "w") as file:
             size = 0
             while size < 100e6:
@@ -255,6 +255,7 @@ def synthetic(folder: Path, gigabytes: float) -> int:
                     file.write(line)
                     size += len(line)
         written += size
+        number += 1
     return written
 
 
