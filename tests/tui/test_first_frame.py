@@ -10,7 +10,19 @@ from pathlib import Path
 
 from .stage import fill
 
-HEAVY = {"torch", "transformers", "datasets", "pandas", "duckdb", "pyarrow", "plotext", "scipy", "matplotlib", "numpy"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "datasets",
+    "pandas",
+    "duckdb",
+    "pyarrow",
+    "plotext",
+    "scipy",
+    "matplotlib",
+    "numba",
+    "numpy",
+}
 
 PROGRAM = """
 import json, sys
