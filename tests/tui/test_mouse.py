@@ -81,7 +81,9 @@ def test_a_query_is_asked_and_drawn_by_clicks(lab: Path) -> None:
         await until(pilot, lambda: pane.catalog is not None)
         await click_text(app, pilot, "best_perplexity")
         assert pane.editor.has_focus and pane.editor.cursor_location[0] == 1
-        pane.editor.text = 'select s."update", s.loss, name from steps s join runs using (run_id) order by name, s."update"'
+        pane.editor.text = (
+            'select s."update", s.loss, name from steps s join runs using (run_id) order by name, s."update"'
+        )
         await click_key(app, pilot, "Run")
         await until(pilot, lambda: pane.answer is not None)
         await pilot.click(AnswerTable, offset=(4, 4))
