@@ -12,6 +12,7 @@ from textual.containers import Container, VerticalScroll
 from textual.timer import Timer
 from textual.widgets import Static
 
+from ..format import several
 from ..widgets.score_table import ScoreCell, ScoreTable
 from .asking import AskText, Confirm
 from .pane import Pane
@@ -215,7 +216,8 @@ class TasksPane(Pane):
             return
         models = book.shown(self.baseline)
         gaps = len(book.missing(models))
-        parts = [f"{len(models)} models x {len(book.tasks)} tasks", f"{gaps} missing" if gaps else "none missing"]
+        size = f"{several(len(models), 'model')} x {several(len(book.tasks), 'task')}"
+        parts = [size, f"{gaps} missing" if gaps else "none missing"]
         for status in ("running", "queued", "failed", "stopped"):
             if number := list(states.values()).count(status):
                 parts.append(f"{number} {status}")
@@ -261,7 +263,7 @@ class TasksPane(Pane):
         self, book: TaskBook, model: Model, task: Task, view: str, width: int, height: int
     ) -> tuple[Detail, Text]:
         """In a thread: the numbers and the chart of the chosen view."""
-        from ..charts import draw
+        from ..charts import draw_within
         from ..task_book import cell_detail, gain_detail
 
         if view == "gain":
@@ -274,10 +276,7 @@ class TasksPane(Pane):
         text = ""
         if detail.chart is not None and width >= 30:
             room = max(8, min(TALLEST, height - len(detail.lines)))
-            text = draw(detail.chart, width=width, height=room, ascii_only=self.session.ascii)
-            over = len(text.splitlines()) - room
-            if over > 0 and room - over >= 8:
-                text = draw(detail.chart, width=width, height=room - over, ascii_only=self.session.ascii)
+            text = draw_within(detail.chart, width=width, height=room, ascii_only=self.session.ascii)
         return detail, Text.from_ansi(text, no_wrap=True)
 
     def _put_detail(self, found: tuple[Detail, Text]) -> None:

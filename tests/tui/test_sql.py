@@ -19,8 +19,6 @@ from shrunk_tui.session import LabSession
 from shrunk_tui.widgets.answer_table import AnswerTable
 from shrunk_tui.widgets.live_chart import LiveChart
 
-from .stage import screen_text, settle
-
 
 @pytest.fixture
 def runs(lab: Path) -> Path:
@@ -201,15 +199,3 @@ def test_a_lab_that_is_only_looked_at_is_not_written(runs: Path) -> None:
 
     story(runs, tell, read_only=True)
     assert sorted(runs.rglob("*")) == before
-
-
-def test_numbers_are_shown_whole_where_the_least_and_the_greatest_are_short(runs: Path) -> None:
-    async def tell(pilot: Pilot[None], pane: SqlPane) -> None:
-        pane.editor.text = "select unnest([1.0, 0.123456, -2.5e-7, 2.0, null]) as x"
-        await pilot.press("f5")
-        await until(pilot, lambda: pane.answer is not None)
-        await settle(pilot)
-        text = screen_text(pilot.app)
-        assert "0.123456" in text and "-2.5e-07" in text
-
-    story(runs, tell)
