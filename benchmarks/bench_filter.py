@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import json
 import re
 import resource
@@ -28,7 +27,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -42,6 +43,7 @@ from shrunk_core.language.sentences import can_end, can_start
 from shrunk_core.language.sources import Reading, resolve
 from shrunk_core.language.vocabulary import load_vocabulary
 from shrunk_core.language.words import normalise
+from shrunk_core.record.events import CorpusBuilt, Event, TokenizerBuilt
 
 ROUNDS = 3
 
@@ -60,7 +62,7 @@ def papers_method(texts: list[str], words: frozenset[str], unit: str, min_words:
         plain = [" ".join(w for s in u.split() for w in normalise(s)) for u in units]
         counter = CountVectorizer(token_pattern=r"\S+", lowercase=False)
         try:
-            matrix = counter.fit_transform(plain)
+            matrix: Any = counter.fit_transform(plain)
         except ValueError:  # no words at all
             continue
         outside = np.array([name not in known for name in counter.get_feature_names_out()])
@@ -107,14 +109,15 @@ def baseline(data: Path, sentences: int, unit: str) -> dict:
     words = load_vocabulary(str(data / "vocabulary/AOChildes_word_frequency.csv")).words
     rule = Rule.of(spec)
     papers_method(["Load what loads late."], words, unit, 1)
+    Filter(words, rule).keep([Document(b"Load what loads late.")])
     books = [d.data for d in Reading(spec, resolve(spec))]
     some: list[bytes] = []
     units = 0
-    for data in books:
+    for book in books:
         if units >= sentences:
             break
-        some.append(data)
-        text = data.decode()
+        some.append(book)
+        text = book.decode()
         units += len(punkt_style(text) if unit == "sentence" else spans_of(text, 110, 30))
     size, total = (sum(map(len, texts)) / 1e6 for texts in (some, books))
 
@@ -125,7 +128,7 @@ def baseline(data: Path, sentences: int, unit: str) -> dict:
             kept += [u for d in sieve.keep([Document(t) for t in texts[start : start + 14]]) for u in d]
         return kept
 
-    texts = [data.decode() for data in some]
+    texts = [book.decode() for book in some]
     rows = []
     for _ in range(ROUNDS):
         theirs, _, cpu_t = timed(papers_method, texts, words, unit, rule.min_words)
@@ -165,6 +168,10 @@ def recipe(data: Path, **options) -> CorpusSpec:
     )
 
 
+def finished(events: Iterable[Event]) -> CorpusBuilt:
+    return next(e for e in list(events) if isinstance(e, CorpusBuilt))
+
+
 def processes(data: Path, rounds: int = 3) -> dict:
     seconds: dict[int, list[float]] = {1: [], 2: []}
     digests = set()
@@ -172,9 +179,9 @@ def processes(data: Path, rounds: int = 3) -> dict:
         for n in (1, 2):
             with tempfile.TemporaryDirectory() as folder:
                 wall = time.perf_counter()
-                events = list(build_language(Path(folder), recipe(data), n))
+                corpus = finished(build_language(Path(folder), recipe(data), n))
                 seconds[n].append(time.perf_counter() - wall)
-                built = corpus_folder(Path(folder), events[-1].fingerprint)
+                built = corpus_folder(Path(folder), corpus.fingerprint)
                 texts = b"".join((built / f"{s}.txt").read_bytes() for s in ("train", "validation", "test"))
                 digests.add(hashlib.sha256(texts).hexdigest())
     ratios = [a / b for a, b in zip(seconds[1], seconds[2], strict=True)]
@@ -186,7 +193,8 @@ def whole(data: Path) -> dict:
     with tempfile.TemporaryDirectory() as folder, Peak() as peak:
         wall = time.perf_counter()
         events = list(build_corpus(Path(folder), recipe(data, duplicates="near"), TokenizerSpec(vocab_size=8000)))
-        corpus, tokenizer = (e for e in events if e.kind in ("corpus-built", "tokenizer-built"))
+        corpus = finished(events)
+        tokenizer = next(e for e in events if isinstance(e, TokenizerBuilt))
         stream = open_tokens(Path(folder), corpus.fingerprint, tokenizer.fingerprint, "train")
         rows = len(pack(stream, sequence_length=128, packing="packed"))
         seconds = time.perf_counter() - wall
@@ -230,9 +238,8 @@ def synthetic(folder: Path, gigabytes: float) -> int:
     words = np.array(["".join(alphabet[rng.integers(0, 18, 2 + int(np.log2(r + 1) / 2))]) for r in ranks], dtype=object)
     written = 0
     (folder / "words.txt").write_text("\n".join(dict.fromkeys(words[:20_000])))
-    for number in itertools.count():
-        if written >= gigabytes * 1e9:
-            return written
+    number = 0
+    while written < gigabytes * 1e9:
         with open(folder / f"{number:04}.jsonl", "w") as file:
             size = 0
             while size < 100e6:
@@ -247,7 +254,9 @@ def synthetic(folder: Path, gigabytes: float) -> int:
                     line = json.dumps({"text": text}) + "\n"
                     file.write(line)
                     size += len(line)
-            written += size
+        written += size
+        number += 1
+    return written
 
 
 def memory(gigabytes: float) -> dict:
@@ -258,9 +267,8 @@ def memory(gigabytes: float) -> dict:
         spec = CorpusSpec(sources=(str(texts / "*.jsonl"),), vocabulary=str(texts / "words.txt"), duplicates="exact")
         with Peak() as peak:
             wall = time.perf_counter()
-            events = list(build_corpus(Path(folder) / "lab", spec, TokenizerSpec(vocab_size=8000)))
+            corpus = finished(build_corpus(Path(folder) / "lab", spec, TokenizerSpec(vocab_size=8000)))
             seconds = time.perf_counter() - wall
-        corpus = next(e for e in events if e.kind == "corpus-built")
     return {"gigabytes": size / 1e9, "seconds": round(seconds, 1), "units_kept": corpus.units_kept,
             "units_seen": corpus.units_seen, "peak_bytes": peak.bytes,
             "own_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}  # fmt: skip

@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT / "tests" / "unit"))
 import psutil  # noqa: E402
 from shrunk_core.config.lab import init_lab  # noqa: E402
 from shrunk_core.record.events import encode  # noqa: E402
-from store_lab import born, evaluated, finished, started, step  # noqa: E402
+from store_lab import born, evaluated, finished, started, step  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 COLUMNS, LINES = 120, 40
 HEAVY = ("torch", "transformers", "datasets", "pandas", "duckdb", "pyarrow")
@@ -61,6 +61,7 @@ async def main():
 asyncio.run(main())
 print("imported at the first frame:", ", ".join(found) or "none of them")
 """
+SCREENS = ("Runs", "Design", "Run", "Scaling", "Tasks", "SQL", "a query", "System", "Runs again")
 REVERSED = re.compile(rb"\x1b\[(?:[1-9];)*7[;m]")
 """The cursor of the table of runs: the only thing there that is drawn reversed."""
 
@@ -234,6 +235,31 @@ def bench_keys(folder: Path, rounds: int) -> None:
         writers.close()
 
 
+def bench_memory(folder: Path, rounds: int) -> None:
+    """Every screen visited once, with a query on SQL: resident memory of the UI's process, and of the one beside it."""
+    lab = make_lab(folder / "memory", 200, 400)
+    writers = Writers(lab, 8, 100)
+    terminal = Terminal(app(lab))
+    try:
+        terminal.wait(lambda text: b"run0" in text)
+        process = psutil.Process(terminal.pid)
+        seen = {}
+        for key, name in zip(("1", "2", "3", "4", "5", "6", "\x1b[15~", "7", "1"), SCREENS, strict=True):
+            terminal.keys(key)
+            time.sleep(6)
+            beside = [child.memory_info().rss / 2**20 for child in process.children() if child.status() != "zombie"]
+            seen[name] = process.memory_info().rss / 2**20, sum(beside)
+        told = "; ".join(
+            f"{name} {own:.0f}" + (f" (+ {more:.0f})" if more else "") for name, (own, more) in seen.items()
+        )
+        print(
+            f"memory with 208 runs, 8 live, one screen after the other (+ the process for fits), MiB: {told}; bar 238"
+        )
+    finally:
+        terminal.close()
+        writers.close()
+
+
 def bench_line(folder: Path, rounds: int) -> None:
     lab = init_lab(folder / "line")
     writers = Writers(lab, 6, 20)
@@ -318,7 +344,14 @@ def bench_load(folder: Path, rounds: int) -> None:
     print(f"  CPU of all threads {told(spent)}; once the reader is imported {told(kinds['again'])}")
 
 
-BENCHES = {"start": bench_start, "keys": bench_keys, "line": bench_line, "charts": bench_charts, "load": bench_load}
+BENCHES = {
+    "start": bench_start,
+    "keys": bench_keys,
+    "memory": bench_memory,
+    "line": bench_line,
+    "charts": bench_charts,
+    "load": bench_load,
+}
 
 
 def main() -> None:

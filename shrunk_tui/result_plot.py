@@ -126,20 +126,25 @@ def _numbers(table: pyarrow.Table, name: str) -> numpy.ndarray:
     import pyarrow
     import pyarrow.types as t
 
+    from .arrow import as_array
+
     column = table.column(name)
     if t.is_timestamp(column.type):
-        seconds = column.cast(pyarrow.timestamp("us")).cast(pyarrow.int64()).to_numpy(zero_copy_only=False) / 1e6
+        micro = column.cast(pyarrow.timestamp("us")).cast(pyarrow.int64()).cast(pyarrow.float64())
+        seconds = as_array(micro) / 1e6
         return seconds - np.nanmin(seconds) if len(seconds) else seconds
-    return np.asarray(column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False), dtype=float)
+    return as_array(column.cast(pyarrow.float64()))
 
 
 def _groups(table: pyarrow.Table, name: str) -> tuple[list[str], numpy.ndarray]:
     """Labels of the groups in the order of first appearance, and each row's place among them."""
     import numpy as np
 
+    from .arrow import as_array
+
     if not name:
         return [""], np.zeros(table.num_rows, dtype=int)
     encoded = table.column(name).combine_chunks().dictionary_encode()
     labels = ["NULL" if v is None else str(v) for v in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(labels)).to_numpy(zero_copy_only=False)
+    codes = as_array(encoded.indices.fill_null(len(labels)))
     return [*labels, "NULL"] if encoded.null_count else labels, codes

@@ -21,6 +21,7 @@ from .state import ViewState, state_file
 if TYPE_CHECKING:  # imported in threads, so that the first frame waits for none of them
     from shrunk_core.store.store import Store
 
+    from .aside import Aside
     from .curves import CurveStore
     from .look import Look
     from .watcher import Row
@@ -49,6 +50,8 @@ class LabSession:
     marks          `MarkBook`: the number of a run, from which its colour and sign follow on every screen
     curves()       `CurveStore` of the logs' curves. For threads (`work`), as it reads files
     ascii          True: draw with ASCII signs only
+    looking        as read_only, but False in a replay, whose lab is made for it
+    aside(...)     call a function in another process, from a thread (`work`): what imports scipy or matplotlib
     store()        the lab's `Store`. Call it in a thread (`work`), never on the UI thread: it imports duckdb
     work(...)      run a function in a thread, then a callback on the UI thread
     interval       seconds between refreshes that the line to the terminal bears now; use it for timers of your own
@@ -66,6 +69,7 @@ class LabSession:
         self.interval = REMOTE_FASTEST if os.environ.get("SSH_CONNECTION") else FASTEST
         self.marks = MarkBook(self.state)
         self._store: Store | None = None
+        self._aside: Aside | None = None
         self._curves: CurveStore | None = None
         self._guard = threading.Lock()
         self._pending: Look | None = None
@@ -111,13 +115,33 @@ class LabSession:
 
     def store(self) -> Store:
         """The lab's store, for reading. For threads only: the first call imports duckdb."""
-        from shrunk_core.store.store import open_store
+        from .lab_store import lab_store
 
         with self._guard:
             if self._store is None:
-                looking = self.read_only and not self.stage
-                self._store = looking_store(self.lab) if looking else open_store(self.lab)
+                self._store = lab_store(self.lab, self.looking)
             return self._store
+
+    def rest(self) -> None:
+        """Let go of the published copy: a screen that asks the store has gone to the back. Asking opens it again."""
+        with self._guard:
+            if self._store is not None:
+                self._store.close()
+
+    @property
+    def looking(self) -> bool:
+        """Nothing may be written into the lab, not even its index. A replay's lab is our own."""
+        return self.read_only and not self.stage
+
+    def aside(self, place: str, *arguments: Any) -> Any:
+        """Call `module:function` in the process for heavy work (see `aside`). For functions that run in `work`."""
+        from .aside import Aside
+
+        with self._guard:
+            if self._aside is None:
+                self._aside = Aside()
+        worker = get_current_worker()
+        return self._aside.call(place, *arguments, unwanted=lambda: worker.is_cancelled)
 
     def curves(self) -> CurveStore:
         """The lab's curves, read from the logs. For threads only."""
@@ -194,6 +218,8 @@ class LabSession:
             if self._store is not None:
                 self._store.close()
                 self._store = None
+            if self._aside is not None:
+                self._aside.close()
 
 
 class LabNews(Message):
@@ -210,14 +236,3 @@ class LabTrouble(Message):
     def __init__(self, words: Mapping[str, str]) -> None:
         super().__init__()
         self.words = words
-
-
-def looking_store(lab: Path) -> Store:
-    """A store that reads what is published and never writes into the lab."""
-    from shrunk_core.store.store import RefreshReport, Store
-
-    class LookingStore(Store):
-        def _refresh(self, *, force: bool, anew: bool) -> RefreshReport:
-            return RefreshReport(busy=True, lines=0, published=False, pending=0.0, problems=(), seconds=0.0)
-
-    return LookingStore(lab)

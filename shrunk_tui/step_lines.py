@@ -37,13 +37,15 @@ def _at_once(lines: Sequence[bytes], fields: Sequence[str]) -> dict[str, np.ndar
     import pyarrow
     import pyarrow.json
 
+    from .arrow import as_array
+
     schema = pyarrow.schema([(field, pyarrow.float64()) for field in fields])
     options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     try:
         table = pyarrow.json.read_json(pyarrow.py_buffer(b"\n".join(lines)), parse_options=options)
     except pyarrow.ArrowInvalid:
         return None
-    return {field: table.column(field).to_numpy() for field in fields}
+    return {field: as_array(table.column(field)) for field in fields}
 
 
 def parse(lines: Sequence[bytes]) -> list[dict[str, Any]]:

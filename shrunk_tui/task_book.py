@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from shrunk_core.errors import ConfigError, FitError
 from shrunk_core.store import queries
 from shrunk_core.store.store import Store
 
@@ -248,40 +247,6 @@ def interval_bar(gain: Gain, reach: float, width: int, ascii_only: bool) -> str:
     out[place(0)] = zero
     out[place(gain.gain)] = point
     return "".join(out).rstrip()
-
-
-def perplexity_detail(store: Store, book: TaskBook, task: Task) -> Detail:
-    """Score of the best checkpoint against the run's final perplexity, with Spearman's rank correlation over runs."""
-    from shrunk_core.analysis.correlation import correlate
-
-    from .cli.points_lab import lab_points
-
-    head = f"{task.label}: score against perplexity"
-    sets = queries.evaluation_sets(store).rows
-    try:
-        points = lab_points(store, counting="executed", evaluation_id=sets[0][0] if sets else None)
-    except (FitError, ConfigError) as problem:
-        return Detail(lines=(head, str(problem)))
-    key = [(row["run_id"], "best", task.comparison) for row in points.rows]
-    have = [i for i, one in enumerate(key) if one in book.scores]
-    x = [points.rows[i]["perplexity"] for i in have]
-    y = [book.scores[key[i]].mean for i in have]
-    lines = [head, f"{len(have)} runs with both, on evaluation set {points.evaluation_id[:6]}"]
-    others = sum(row[1] for row in sets[1:])
-    if others:
-        lines.append(f"{others} runs evaluated on other sets are left out")
-    chart = None
-    if have:
-        series = Series(label=task.label, x=x, y=y)
-        chart = Chart(title="", x_label="perplexity", y_label="score", series=(series,), log_x=True)
-    try:
-        there = points.take(have)
-        r = correlate(x, y, "perplexity", task.label, method="spearman", runs=there.labels(), seeds=there.seeds())
-        lines.append(f"Spearman {r.value:+.2f} [{r.low:+.2f}, {r.high:+.2f}], {r.n} independent runs")
-        lines.append("negative: lower perplexity goes with higher scores")
-    except FitError as problem:
-        lines.append(f"no correlation: {problem}")
-    return Detail(lines=tuple(lines), chart=chart)
 
 
 def cell_detail(store: Store, model: Model, task: Task) -> Detail:

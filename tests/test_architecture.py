@@ -21,8 +21,8 @@ from shrunk_tui.cli.app import COMMANDS, app, load
 ROOT = Path(__file__).parent.parent
 PACKAGES = {"shrunk_core": ROOT / "core/shrunk_core", "shrunk_tui": ROOT / "shrunk_tui"}
 
-HEAVY = {"torch", "transformers", "datasets", "pandas"}
-"""Half a second to four seconds each, and up to 220 MB: for worker processes only."""
+HEAVY = {"torch", "transformers", "datasets", "numba", "pandas"}
+"""Half a second to four seconds each, and up to 220 MB: for work alone, never for a look at it."""
 
 NOT_FOR_HELP = HEAVY | {"duckdb", "numpy", "pyarrow", "rich", "plotext", "scipy"}
 

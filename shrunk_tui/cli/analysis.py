@@ -169,7 +169,7 @@ def fit(
     if keep and source.home:
         from .kept_fits import keep_fit
 
-        keep_fit(source.home, keep, found, asked)
+        keep_fit(source.home, keep, found)
         say(f"kept as {keep}: shrunk sql \"from fits where name = '{keep}'\"")
 
 

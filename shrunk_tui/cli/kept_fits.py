@@ -5,18 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shrunk_core import __version__
 from shrunk_core.record.journal import open_journal
 from shrunk_core.record.study_events import FitSaved
 from shrunk_core.store.store import Store
 
-if TYPE_CHECKING:
-    from .fitting import Asked
 
-
-def keep_fit(store: Store, name: str, found: Mapping[str, Any], asked: Asked, command: str = "") -> None:
+def keep_fit(store: Store, name: str, found: Mapping[str, Any], command: str = "") -> None:
     """Write what `shrunk fit` found to a journal under a name. command: how to do it again; by default this process's."""
     span = found.get("break_interval") or (None, None)
     x = found["x"]

@@ -23,7 +23,7 @@ from .scaling_choice import AXES, COSTS, COUNTINGS, FORMS, METHODS, NAMES, POINT
 if TYPE_CHECKING:
     from ..charts import Chart
     from ..look import Look
-    from .scaling_study import Study
+    from .scaling_answer import Study
 
 WIDE = 110
 """Columns from which the numbers stand beside the chart rather than below it."""
@@ -33,6 +33,8 @@ every `PATIENCE` seconds."""
 PATIENCE = 8.0
 RETRY = 3.0
 """Seconds until the lab is asked again where its index was busy."""
+STUDY = "shrunk_tui.screens.scaling_study"
+"""Where the answers are worked out, in a process beside this one."""
 _NEWS = ("reference-imported", "reference-removed", "cell-finished")
 
 
@@ -169,11 +171,7 @@ class ScalingPane(Pane):
         self.session.work(self, self._work, self.choice, first, then=self._done, failed=self._failed, group="study")
 
     def _work(self, choice: Choice, first: bool) -> tuple[Study, float]:
-        from .scaling_study import study
-
-        store = self.session.store()
-        pending = store.refresh().pending if first and not self.session.read_only else 0.0
-        return study(store, choice, first), pending
+        return self.session.aside(f"{STUDY}:answer", self.session.lab, self.session.looking, choice, first)
 
     def _done(self, answer: tuple[Study, float]) -> None:
         found, pending = answer
@@ -222,7 +220,7 @@ class ScalingPane(Pane):
         found = self.study
         if found is None:
             return
-        from .scaling_study import wrapped  # imported already by the thread that made the study
+        from .scaling_answer import wrapped
 
         side = self.query_one("#scaling-side")
         lines = list(found.lines)
@@ -342,48 +340,30 @@ class ScalingPane(Pane):
         choice = self.study.choice
         detail = {"law": choice.form, "frontier": choice.method, "ladders": choice.pricing}.get(choice.view, "")
         name = "-".join(part.replace(" ", "").replace("+", "-") for part in (choice.view, detail, choice.x) if part)
-        self.session.work(self, _saved, self.study.chart, self.session.lab / "exports", name,
+        self.session.work(self, self.session.aside, f"{STUDY}:save", self.study.chart, self.session.lab / "exports", name,
                           then=lambda paths: self.app.notify("Saved " + " and ".join(paths)), group="save")  # fmt: skip
 
     def action_keep(self) -> None:
         """The fit as a row of the view `fits`."""
         found = self.study
-        if found is None or not found.found or found.asked is None:
+        if found is None or not found.found:
             self.app.notify("There is no fit to keep: choose a law with f.")
             return
         if self.refuse_write("keep fits"):
             return
         name = f"{found.choice.form} of {found.choice.x}" + (f", {found.choice.where}" if found.choice.where else "")
-        self.session.work(self, self._kept, found, name, then=lambda _: self.app.notify(
-            f"Kept as {name}: shrunk sql \"from fits\""), group="keep")  # fmt: skip
-
-    def _kept(self, found: Study, name: str) -> None:
-        from ..cli.kept_fits import keep_fit
-
-        assert found.asked is not None
-        keep_fit(self.session.store(), name, found.found, found.asked, found.choice.headless())
+        self.session.work(self, self.session.aside, f"{STUDY}:keep", self.session.lab, name, found.found,
+                          found.choice.headless(), then=lambda _: self.app.notify(
+                              f"Kept as {name}: shrunk sql \"from fits\""), group="keep")  # fmt: skip
 
 
 def _drawn(chart: Chart, width: int, height: int, residuals: str, ascii_only: bool) -> Text:
     """The chart in the lines that are there: the legend and the notes take from the plot."""
-    from ..charts import LEAST_HEIGHT_OF_TWO, draw, residuals_alone
+    from ..charts import LEAST_HEIGHT_OF_TWO, draw_within, residuals_alone
 
     if residuals == "alone" and chart.residuals:
         chart = residuals_alone(chart)
     elif chart.residuals and height < LEAST_HEIGHT_OF_TWO + 4:
         chart = replace(chart, residuals=())
-    text = draw(chart, width=width, height=height, ascii_only=ascii_only)
-    over = len(text.splitlines()) - height
-    if over > 0:
-        text = draw(chart, width=width, height=max(8, height - over), ascii_only=ascii_only)
+    text = draw_within(chart, width=width, height=height, ascii_only=ascii_only)
     return Text.from_ansi("\n".join(text.splitlines()[:height]), no_wrap=True)
-
-
-def _saved(chart: Chart, folder: Any, name: str) -> list[str]:
-    from ..figures import save
-
-    folder.mkdir(exist_ok=True)
-    paths = [folder / f"{name}.{form}" for form in ("svg", "png")]
-    for path in paths:
-        save(chart, path)
-    return [f"exports/{path.name}" for path in paths]

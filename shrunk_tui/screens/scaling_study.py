@@ -1,10 +1,11 @@
-"""What the Scaling screen shows, worked out: a chart and the numbers beside it. Runs in a thread; knows no widget."""
+"""What the Scaling screen shows, worked out: a chart and the numbers beside it. Runs in a process beside the screens."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from shrunk_core.errors import FitError, ShrunkError
@@ -16,12 +17,14 @@ from ..cli import references
 from ..cli.correlating import list_correlations, list_steps, predictor, scores
 from ..cli.fitting import JOINT, Asked, Fitted, explaining, measured, report
 from ..cli.frontiers import list_frontier, losses
+from ..cli.kept_fits import keep_fit
 from ..cli.overlay import reference_overlay
 from ..cli.points import SHAPE, Points
 from ..cli.points_lab import lab_points
 from ..cli.pricing import list_icer
 from ..cli.sources import Source
 from ..format import short
+from ..lab_store import lab_store
 from ..scaling_charts import (
     Overlay,
     correlation_chart,
@@ -31,30 +34,42 @@ from ..scaling_charts import (
     ladder_chart,
     points_chart,
 )
+from .scaling_answer import Study
 from .scaling_choice import Choice
 
 RESAMPLES = 400
 """Resamples of a fit on the screen; `shrunk fit` takes 1,000."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """lines: numbers and notes, one a line, as text. problem: why there is no answer, with what to do. tasks, sets,
-    references, groups: what the keys can choose from now. whole: False while other countings are still to be asked.
-    found: the fit as `shrunk fit` prints it, to be kept."""
+@cache
+def _store(lab: Path, looking: bool) -> Store:
+    return lab_store(lab, looking)
 
-    choice: Choice
-    chart: Chart | None = None
-    lines: tuple[str, ...] = ()
-    problem: str = ""
-    tasks: tuple[str, ...] = ()
-    sets: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    runs: int = 0
-    whole: bool = True
-    found: Mapping[str, Any] = field(default_factory=dict)
-    asked: Asked | None = None
+
+def answer(lab: Path, looking: bool, choice: Choice, first: bool) -> tuple[Study, float]:
+    """The answer to a choice, and the seconds until what was logged meanwhile may be published (0: nothing waits).
+
+    looking: the lab may not be written. first: see `study`; only then the logs are taken in.
+    """
+    store = _store(lab, looking)
+    pending = store.refresh().pending if first else 0.0
+    return study(store, choice, first), pending
+
+
+def keep(lab: Path, name: str, found: Mapping[str, Any], command: str) -> None:
+    """A fit as a row of the view `fits`."""
+    keep_fit(_store(lab, False), name, found, command)
+
+
+def save(chart: Chart, folder: Path, name: str) -> list[str]:
+    """A chart as SVG and PNG; returns their names beside the lab's."""
+    from ..figures import save
+
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{name}.{form}" for form in ("svg", "png")]
+    for path in paths:
+        save(chart, path)
+    return [f"{folder.name}/{path.name}" for path in paths]
 
 
 def study(store: Store, choice: Choice, first: bool = False) -> Study:
@@ -125,7 +140,7 @@ def _law(base: Study, source: Source, points: Points) -> Study:
     )  # fmt: skip
     found |= {"frontier": choice.points}
     lines = (*_numbers(found, fitted), *remark)
-    return replace(base, chart=chart, lines=lines, found=found, asked=asked)
+    return replace(base, chart=chart, lines=lines, found=found)
 
 
 def _overlay(base: Study, source: Source, points: Points, y: str, x: str) -> tuple[Overlay | None, tuple[str, ...]]:
@@ -262,12 +277,3 @@ def _span(row: Mapping[str, Any]) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(str(row[i])) for row in (head, *rows)) for i in range(len(head))]
     return ["  ".join(str(c).ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)]
-
-
-def wrapped(lines: Sequence[str], width: int) -> str:
-    """Notes broken at words; tables keep their lines, which scroll."""
-    out: list[str] = []
-    for line in lines:
-        table = "  " in line.strip() or len(line) <= width
-        out += [line] if table else textwrap.wrap(line, width, subsequent_indent="  ")
-    return "\n".join(out)

@@ -12,6 +12,7 @@ from textual.containers import Container, VerticalScroll
 from textual.timer import Timer
 from textual.widgets import Static
 
+from ..format import several
 from ..widgets.score_table import ScoreCell, ScoreTable
 from .asking import AskText, Confirm
 from .pane import Pane
@@ -110,7 +111,7 @@ class TasksPane(Pane):
     def hidden(self) -> None:
         if self._timer is not None:
             self._timer.stop()
-            self._timer = None
+        self.session.work(self, self.session.rest, group="tasks")
 
     def lab_changed(self, look: Look) -> None:
         if any(event.kind == "finished" for _, event in look.events):
@@ -215,7 +216,8 @@ class TasksPane(Pane):
             return
         models = book.shown(self.baseline)
         gaps = len(book.missing(models))
-        parts = [f"{len(models)} models x {len(book.tasks)} tasks", f"{gaps} missing" if gaps else "none missing"]
+        size = f"{several(len(models), 'model')} x {several(len(book.tasks), 'task')}"
+        parts = [size, f"{gaps} missing" if gaps else "none missing"]
         for status in ("running", "queued", "failed", "stopped"):
             if number := list(states.values()).count(status):
                 parts.append(f"{number} {status}")
@@ -261,23 +263,20 @@ class TasksPane(Pane):
         self, book: TaskBook, model: Model, task: Task, view: str, width: int, height: int
     ) -> tuple[Detail, Text]:
         """In a thread: the numbers and the chart of the chosen view."""
-        from ..charts import draw
-        from ..task_book import cell_detail, gain_detail, perplexity_detail
+        from ..charts import draw_within
+        from ..task_book import cell_detail, gain_detail
 
-        store = self.session.store()
         if view == "gain":
             detail = gain_detail(book, task, width, self.session.ascii)
         elif view == "perplexity":
-            detail = perplexity_detail(store, book, task)
+            place = "shrunk_tui.task_correlation:perplexity_detail"
+            detail = self.session.aside(place, self.session.lab, self.session.looking, book, task)
         else:
-            detail = cell_detail(store, model, task)
+            detail = cell_detail(self.session.store(), model, task)
         text = ""
         if detail.chart is not None and width >= 30:
             room = max(8, min(TALLEST, height - len(detail.lines)))
-            text = draw(detail.chart, width=width, height=room, ascii_only=self.session.ascii)
-            over = len(text.splitlines()) - room
-            if over > 0 and room - over >= 8:
-                text = draw(detail.chart, width=width, height=room - over, ascii_only=self.session.ascii)
+            text = draw_within(detail.chart, width=width, height=room, ascii_only=self.session.ascii)
         return detail, Text.from_ansi(text, no_wrap=True)
 
     def _put_detail(self, found: tuple[Detail, Text]) -> None:

@@ -13,7 +13,7 @@ def rule(unit="sentence", min_words=1, max_oov=0.0, span_words=5, span_stride=2)
     return Rule(unit=unit, min_words=min_words, max_oov=max_oov, span_words=span_words, span_stride=span_stride)
 
 
-def kept(text, *, words=WORDS, ready=False, **options):
+def kept(text, *, words: frozenset[str] | None = WORDS, ready=False, **options):
     return Filter(words, rule(**options)).keep([Document(text.encode(), ready)])[0]
 
 
@@ -82,7 +82,7 @@ def test_forgetting_surfaces_changes_nothing(monkeypatch):
     texts = ["The dog ran. The cat sat.", "He saw it. The dog saw the cat.", "The cat ran. He sat down."] * 3
     whole = Filter(WORDS, rule())
     expected = [whole.keep([Document(t.encode())]) for t in texts]
-    monkeypatch.setattr("shrunk_core.language.filter.LIMIT", 3)
+    monkeypatch.setattr("shrunk_core.language.scan.LIMIT", 3)
     small = Filter(WORDS, rule())
     assert [small.keep([Document(t.encode())]) for t in texts] == expected
     assert small.top_unknown(3) == whole.top_unknown(3)

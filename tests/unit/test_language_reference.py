@@ -141,7 +141,7 @@ def test_the_filter_keeps_what_the_rules_say(texts, unit, off, min_words, max_oo
     assert sieve.keep(documents) == [kept for kept, _ in expected]
     unknown = sorted(w for _, words in expected for w in words)
     if unit != "span":
-        assert sorted(sieve._unknown.elements()) == unknown
+        assert sorted(sieve.unknown.elements()) == unknown
 
 
 @pytest.mark.parametrize("size", [1, 300, 10_000_000])
@@ -150,7 +150,6 @@ def test_where_texts_are_cut_for_speed_changes_nothing(monkeypatch, size):
     text = (text + "Whats 3,000.50? Known well.\n") * 40
     documents = [Document(text.encode()), Document(b""), Document(text.lower().encode()), Document(text.encode(), True)]
     monkeypatch.setattr("shrunk_core.language.scan.BLOCK", size)
-    monkeypatch.setattr("shrunk_core.language.lexicon._PART", size)
     for unit in ("sentence", "span", "document"):
         rule = Rule(unit=unit, min_words=1, max_oov=0.4, lower_case=False)
         assert Filter(WORDS, rule).keep(documents) == [plain_filter(d, WORDS, rule)[0] for d in documents]

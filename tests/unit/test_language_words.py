@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shrunk_core.language.byte_classes import ByteClasses
-from shrunk_core.language.lexicon import Lexicon
-from shrunk_core.language.scan import framed
+from shrunk_core.language.lexicon import Lexicon, Text
 from shrunk_core.language.sentences import can_end, can_start
 from shrunk_core.language.words import LINK, NUMBER, Normalisation, entry_words, normalise
 
@@ -79,38 +78,37 @@ def test_a_sentence_may_start_with(surface, may):
     assert can_start(surface) is may
 
 
+def white_space_alone():
+    return Lexicon(ByteClasses(None), lambda first, plain: None)
+
+
 def test_a_lexicon_numbers_forms_in_order_and_tells_the_new_ones():
-    seen = []
-    lexicon = Lexicon(lambda new: seen.append(sorted(new)))
-    classes = ByteClasses(None)
-
-    def numbers(text):
-        return lexicon.scan(classes.of(framed([text]))[0]).numbers.tolist()
-
-    first = numbers(b"The dog The . " + b"x" * 40)
-    assert first[0] == first[2] and len(set(first)) == 4
-    assert numbers(b"dog cat") == [first[1], 4]
-    assert sorted(sum(seen, [])) == sorted([b"The", b"dog", b".", b"x" * 40, b"cat"])
+    told = []
+    lexicon = Lexicon(ByteClasses(None), lambda first, plain: told.append((first, plain.tolist())), ("reserved",))
+    assert lexicon.scan(Text.of([b"The dog The . " + b"x" * 40])).numbers.tolist() == [1, 2, 1, 3, 4]
+    assert lexicon.scan(Text.of([b"dog cat"])).numbers.tolist() == [2, 5]
+    assert lexicon.scan(Text.of([b"dog", b"", b"cat I"])).first.tolist() == [0, 1, 1, 3]
+    assert told == [(1, [True, True, False, True]), (5, [True]), (6, [False])]
+    assert lexicon.names == ["reserved", "The", "dog", ".", "x" * 40, "cat", "I"]
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), max_size=30), st.integers(0, 3))
 def test_forms_of_white_space_alone_are_what_split_gives(texts, repeat):
-    lexicon = Lexicon(lambda new: met.extend(new))
-    met = []
+    lexicon = white_space_alone()
     texts = texts * repeat
-    scan = lexicon.scan(ByteClasses(None).of(framed(t.encode() for t in texts))[0])
-    assert [met[n].decode() for n in scan.numbers] == " ".join(texts).replace("\0", " ").split()
+    scan = lexicon.scan(Text.of(t.encode() for t in texts))
+    assert [lexicon.names[n] for n in scan.numbers] == " ".join(texts).replace("\0", " ").split()
 
 
 def test_a_lexicon_of_thousands_of_forms_tells_them_all_apart():
     rng = np.random.default_rng(0)
     forms = ["".join(map(chr, rng.integers(97, 123, rng.integers(1, 45)))) for _ in range(20_000)]
-    met = []
-    lexicon = Lexicon(met.extend)
-    classes = ByteClasses(None).of(framed([" ".join(forms).encode()]))[0]
+    forms.append("y" * 3_000_000)
+    lexicon = white_space_alone()
+    text = Text.of([" ".join(forms).encode()])
     for _ in range(2):
-        assert [met[n].decode() for n in lexicon.scan(classes).numbers] == forms
-    assert len(met) == len(lexicon) == len(set(forms))
+        assert [lexicon.names[n] for n in lexicon.scan(text).numbers] == forms
+    assert len(lexicon) == len(set(forms))
 
 
 @pytest.mark.parametrize(

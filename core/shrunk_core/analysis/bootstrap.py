@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from .result import LEVEL
 
@@ -87,7 +87,7 @@ def widening(clusters: int, params: int, *, robust: bool = False) -> float:
     if free < 1:
         return float("inf")
     quantile = 0.5 + LEVEL / 2
-    student = float(stats.t.ppf(quantile, free) / stats.norm.ppf(quantile))
+    student = float(special.stdtrit(free, quantile) / special.ndtri(quantile))
     return student * (1 - min(0.27, (0.3 + 0.2 * params) / float(np.sqrt(clusters)))) if robust else student
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from shrunk_core.errors import FitError
 
@@ -144,7 +144,7 @@ def paired_steps(
             continue
         reach = float("nan")
         if gaps.size > 1:
-            reach = float(stats.t.ppf(0.5 + LEVEL / 2, gaps.size - 1) * gaps.std(ddof=1) / np.sqrt(gaps.size))
+            reach = float(special.stdtrit(gaps.size - 1, 0.5 + LEVEL / 2) * gaps.std(ddof=1) / np.sqrt(gaps.size))
         found.append(
             PairedStep(
                 axis=axis,

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from shrunk_core.errors import FitError
 
@@ -243,6 +243,6 @@ def _welch(before: Array, after: Array, units: float) -> tuple[float, float] | N
     if error == 0:
         return None
     free = error**4 / (parts[0] ** 2 / (len(before) - 1) + parts[1] ** 2 / (len(after) - 1))
-    reach = float(stats.t.ppf(0.5 + LEVEL / 2, free)) * error
+    reach = float(special.stdtrit(free, 0.5 + LEVEL / 2)) * error
     ends = (after.mean() - before.mean() - reach) / units, (after.mean() - before.mean() + reach) / units
     return float(min(ends)), float(max(ends))

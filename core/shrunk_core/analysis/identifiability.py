@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from .result import LEVEL
 from .solver import minimise
@@ -93,7 +93,7 @@ def _profile(form: Form, best: Array, objective: float, params: dict[str, float]
     free = units - width
     if free < 1 or objective <= 0:
         return ""
-    allowed = 1 + stats.t.ppf(0.5 + LEVEL / 2, free) ** 2 / free
+    allowed = 1 + special.stdtrit(free, 0.5 + LEVEL / 2) ** 2 / free
     if np.isfinite(delta):  # beyond the threshold the objective is a sum of absolute values: the square root of a ratio
         allowed = np.sqrt(allowed)
     for symbol in form.exponents:

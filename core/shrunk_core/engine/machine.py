@@ -124,8 +124,6 @@ class Machine:
         """What each of the `features` costs, seconds, by device and precision that enough was measured of."""
         if self.kept_prices is not None:
             return self.kept_prices
-        from scipy.optimize import nnls
-
         found = {}
         for key in {(m.device, m.precision) for m in self.measurements}:
             alone = [m for m in self.measurements if (m.device, m.precision) == key and m.packed == 1]
@@ -134,6 +132,8 @@ class Machine:
             rows = np.array([features(m.model_spec, m.train_spec) / m.price_seconds for m in alone])
             scale = rows.max(axis=0)
             scale[scale == 0] = 1.0
+            from scipy.optimize import nnls  # half a second and 50 MB, for those who have something to solve
+
             found[key] = nnls(rows / scale, np.ones(len(alone)))[0] / scale
         return found
 

@@ -2,138 +2,102 @@
 
 A form is what stands between separators, `don't` and `3,000` say: the largest stretch of a surface (what stands between
 two spaces) whose words depend on nothing around it. So each distinct form is normalised once, and text is cut into forms
-by tables of 256 bytes: nothing here looks at one character at a time but what is rare.
+by tables (scan_kernel.py): nothing here looks at one character at a time.
 """
 
 from __future__ import annotations
 
 import string
 import unicodedata
-from functools import lru_cache
 
 import numpy as np
 
-from .words import APOSTROPHES, CONTROLS, HYPHENS, NUMBER_JOINTS, Normalisation, is_link
+from .sentences import ABBREVIATIONS, CLOSING, OPENING
+from .words import APOSTROPHES, CONTROLS, HYPHENS, NUMBER_JOINTS, Normalisation
 
-# Classes are bytes that UTF-8 never uses, so that all others can stand for themselves.
+# Kinds are bytes that UTF-8 never uses, so that all others can stand for themselves.
 WHITE = 0xFF
 SEPARATOR = 0xFE
-SLASH = 0xFD
-STOP = 0xFC
-"""`.`, `!`, `?` and the last byte of `…`, where they separate."""
-
-LINKED = 0xF8
-"""A form of this byte alone stands for a surface with a link."""
+LEAD = 0xFD
+"""The first byte of a character that may be white space or a separator: `of_characters` says which."""
 
 FORM_BELOW = 0xFA
 """Smaller bytes belong to forms."""
 
-_AS_IT_IS = 0
 WHITE_ASCII = b"\0\t\n\v\f\r\x1c\x1d\x1e\x1f "
+
+# What else a byte is, to the rules of sentences.py and for numbers: one bit each.
+BLANK, STOP, CLOSES, OPENS, JOINT, DIGIT, UPPER, LETTER = (1 << k for k in range(8))
+
+# Documents are cut at stops and blank lines, at blank lines only, or at stops whatever follows them.
+AS_WRITTEN, READY, LOWER_CASED = range(3)
+
+# Whether a sentence ends here or starts there; the rule in Python must be asked where bytes do not tell, and for which.
+NO, YES, ASK, SURELY = range(4)
+ASK_END, ASK_START = 1, 2
+
+ROWS = (0x80, 0x1680, 0x2000, 0x2040, 0x3000)
+"""The blocks of 64 characters where Unicode's white space and the punctuation of most texts are."""
+
+_PUNCTUATED = (0x80, 0x2000, 0x3000)
+_LEADS = (0xC2, 0xE1, 0xE2, 0xE3)
 
 
 class ByteClasses:
-    """Classes of bytes under one normalisation. how = None: white space alone separates, so that forms are surfaces."""
+    """Tables of one normalisation. how = None: white space alone separates, so that forms are surfaces.
+
+    kinds: uint8 [256], of each byte `WHITE`, `SEPARATOR`, `LEAD`, or itself, in lower case if that is asked for. folded:
+    uint8 [256], each byte as it is in a form. of_characters: uint8 [rows * 64 + 1], `WHITE`, `SEPARATOR` or 0, part of a form;
+    the last is of all other characters.
+    """
 
     def __init__(self, how: Normalisation | None) -> None:
-        self.how = how
-        self._separates = how is not None and how.skip_punctuation
-        table = bytearray(range(256))
-        for byte in WHITE_ASCII:
-            table[byte] = WHITE
+        self.folded = np.arange(256, dtype=np.uint8)
         if how is not None and how.lower_case:
             for letter in string.ascii_uppercase:
-                table[ord(letter)] = ord(letter.lower())
-        if self._separates:
+                self.folded[ord(letter)] = ord(letter.lower())
+        self.fold = self.folded[ord("A") : ord("A") + 1].repeat(8) ^ ord("A")
+        self.fold = self.fold.view(np.uint64)[0]
+        self.kinds = self.folded.copy()
+        self.kinds[list(WHITE_ASCII)] = WHITE
+        self.kinds[list(_LEADS)] = LEAD
+        separates = how is not None and how.skip_punctuation
+        if how is not None and separates:
             for sign in string.punctuation + CONTROLS:
-                if table[ord(sign)] != WHITE and sign != "'" and (sign != "-" or (how and how.split_hyphens)):
-                    table[ord(sign)] = {"/": SLASH, ".": STOP, "!": STOP, "?": STOP}.get(sign, SEPARATOR)
-        self._table = bytes(table)
-
-    def of(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 [bytes]: the class of each byte of a text that begins and ends with white space, without links marked. And
-        int64: the signs in numbers that do not separate, though they would elsewhere."""
-        classes = np.frombuffer(bytearray(data.translate(self._table)), dtype=np.uint8)
-        raw = np.frombuffer(data, dtype=np.uint8)
-        ascii_only = data.isascii()
-        if not ascii_only:
-            self._beyond_ascii(data, raw, classes)
-        return classes, _join_numbers(raw, classes, ascii_only) if self._separates else np.empty(0, dtype=np.int64)
-
-    def _beyond_ascii(self, data: bytes, raw: np.ndarray, classes: np.ndarray) -> None:
-        """White space, and separators, of two and three bytes."""
-        for lead, tables in _rare_characters().items():
-            if lead not in data:
-                continue
-            places = np.flatnonzero(raw == lead)
-            for second, table in tables:
-                at = places[raw[places + 1] == second] if second else places
-                behind = 2 if second else 1
-                found = table[raw[at + behind]]
-                if not self._separates:
-                    found[found != WHITE] = _AS_IT_IS
-                some = np.flatnonzero(found)
-                at, found = at[some], found[some]
-                for k in range(behind):
-                    classes[at + k] = np.where(found == STOP, SEPARATOR, found)
-                classes[at + behind] = found
-
-    def mark_links(self, data: bytes, classes: np.ndarray, suspicious: list[int]) -> bool:
-        """Surfaces at these places that are links become one form `LINKED`; True if any does."""
-        flat = classes.tobytes()
-        any_link = False
-        behind = -1
-        for at in suspicious:
-            if at < behind:
-                continue
-            start, behind = flat.rfind(WHITE, 0, at) + 1, flat.index(WHITE, at)
-            if is_link(data[start:behind].decode()):
-                of_link = classes[start:behind]
-                of_link[of_link != STOP] = SEPARATOR  # a sentence may still end here
-                of_link[0] = LINKED
-                any_link = True
-        return any_link
+                if self.kinds[ord(sign)] != WHITE and sign != "'" and (sign != "-" or how.split_hyphens):
+                    self.kinds[ord(sign)] = SEPARATOR
+        kinds = [_kind(chr(row + k), separates, row) for row in ROWS for k in range(64)]
+        self.of_characters = np.array([*kinds, 0], dtype=np.uint8)
 
 
-def _join_numbers(raw: np.ndarray, classes: np.ndarray, ascii_only: bool) -> np.ndarray:
-    """`3,000.50` and `10:30` are one form each: their joints do not separate. So with any non-ASCII neighbour, which may
-    be a digit too."""
-    inner = (classes - np.uint8(48)) < 10
-    if not ascii_only:
-        inner |= (classes - np.uint8(0x80)) < FORM_BELOW - 0x80
-    joint = np.flatnonzero(inner) + 1
-    joint = joint[_JOINTS[raw[joint]]]
-    joint = joint[inner[joint + 1]]
-    classes[joint] = raw[joint]
-    return joint
+def _kind(c: str, separates: bool, row: int) -> int:
+    """What composes with other characters (U+00A8) is left to `normalise`."""
+    if c.isspace():
+        return WHITE
+    if not separates or row not in _PUNCTUATED:
+        return 0
+    in_words = c.isalnum() or unicodedata.category(c)[0] == "M" or c in APOSTROPHES + HYPHENS + "\u00a8"
+    return 0 if in_words else SEPARATOR
 
 
-_JOINTS = np.zeros(256, dtype=bool)
-_JOINTS[list(NUMBER_JOINTS.encode())] = True
+def _signs() -> np.ndarray:
+    table = np.zeros(256, dtype=np.uint8)
+    for bit, signs in (
+        (BLANK, " \t\r\f\v"),
+        (STOP, ".!?"),
+        (CLOSES, CLOSING),
+        (OPENS, OPENING),
+        (JOINT, NUMBER_JOINTS),
+        (DIGIT, string.digits),
+        (UPPER, string.ascii_uppercase),
+        (LETTER, string.ascii_letters),
+    ):
+        table[[ord(c) for c in signs if ord(c) < 128]] |= bit
+    return table
 
 
-@lru_cache(maxsize=1)
-def _rare_characters() -> dict[int, list[tuple[int, np.ndarray]]]:
-    """By first byte: (second byte or 0, class by last byte) of the blocks where Unicode's white space and the punctuation
-    of most texts are. What composes with other characters (U+00A8) is left to `normalise`."""
-    found: dict[int, list[tuple[int, np.ndarray]]] = {}
-    for first in (0x80, 0x1680, 0x2000, 0x2040, 0x3000):
-        table = np.full(256, _AS_IT_IS, dtype=np.uint8)
-        for code in range(first, first + 64):
-            c = chr(code)
-            if c.isspace():
-                table[c.encode()[-1]] = WHITE
-            elif c == "\u2026":
-                table[c.encode()[-1]] = STOP
-            elif first in _PUNCTUATED and not _may_belong_to_words(c):
-                table[c.encode()[-1]] = SEPARATOR
-        lead = chr(first).encode()
-        found.setdefault(lead[0], []).append((lead[1] if len(lead) == 3 else 0, table))
-    return found
+SIGNS = _signs()
+"""uint8 [256]: the bits above; of bytes beyond ASCII none."""
 
-
-def _may_belong_to_words(c: str) -> bool:
-    return c.isalnum() or unicodedata.category(c)[0] == "M" or c in APOSTROPHES + HYPHENS + "\u00a8"
-
-
-_PUNCTUATED = (0x80, 0x2000, 0x3000)
+ABBREVIATION_ENDINGS = np.unique([int.from_bytes(a[-3:].encode(), "big") for a in ABBREVIATIONS if a[-2:].isalpha()])
+"""int64: the last three bytes of abbreviations in lower case, packed; 0 first for those of two letters."""

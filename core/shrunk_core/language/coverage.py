@@ -82,7 +82,7 @@ class _Ranks:
             self._forms = self._sieve.forms
             self._counted, self._lowest = Growing(), Growing()
             self._names: list[tuple[str, ...]] = []
-        new = [self._forms.words(form) for form in self._forms.met[len(self._names) :]]
+        new = [self._forms.words(number) for number in range(len(self._names), len(self._forms))]
         self._names += new
         self._counted.add(np.array([len(words) for words in new], dtype=np.int64))
         rarest = [max((self._rank.get(word, self._outside) for word in words), default=0) for words in new]
@@ -90,10 +90,11 @@ class _Ranks:
 
     def _add(self, block: Block, of: SourceCoverage) -> None:
         self._learn()
-        numbers = block.forms.numbers
+        numbers = block.scan.numbers
         sums = np.concatenate([[0], np.cumsum(self._counted.array()[numbers])])
-        long_enough = sums[block.last] - sums[block.first] >= self._sieve.rule.min_words
-        first, last = block.first[long_enough], block.last[long_enough]
+        first, last = block.scan.before[block.first], block.scan.before[block.last]
+        long_enough = sums[last] - sums[first] >= self._sieve.rule.min_words
+        first, last = first[long_enough], last[long_enough]
         rarest = _largest(self._lowest.array()[numbers], first, last)
         by_rank = np.bincount(rarest, minlength=self._outside + 1)
         self._units += by_rank

@@ -1,6 +1,6 @@
 """The filter that shrinks a language: units of a document are kept if their words are in the vocabulary.
 
-A text becomes an array of numbers of its forms (lexicon.py), units are ranges of bytes (scan.py), and counted words and
+A text becomes an array of numbers of its forms (lexicon.py), units are ranges of surfaces (scan.py), and counted words and
 words out of vocabulary are sums over forms. Only what is kept is ever copied: with single spaces, in lower case unless the
 recipe says otherwise.
 """
@@ -10,16 +10,16 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from ..config.language_spec import CorpusSpec
 from .kept_text import joined_units
-from .lexicon import LIMIT, Growing, Scan
+from .lexicon import Growing, Scan
 from .scan import Block, Document, Forms, Scanner
 from .units import grown_spans
-from .words import ALWAYS_KNOWN, THE_PAPERS, Normalisation, normalise
+from .words import ALWAYS_KNOWN, THE_PAPERS, Normalisation
 
 EXAMPLES = 10
 """Units of a batch that are told of as examples, evenly spread, at most."""
@@ -105,78 +105,92 @@ class Filter:
     def __init__(self, vocabulary: frozenset[str] | None, rule: Rule) -> None:
         self.vocabulary = None if vocabulary is None else vocabulary | ALWAYS_KNOWN
         self.rule = rule
-        # Forms that are one known word: most of a text, so that nothing else need be asked of them.
-        how = rule.how
-        self._plain = {
-            w.encode() for w in vocabulary or () if w.isascii() and w.isalpha() and normalise(w, how) == (w,)
-        }
+        # Forms that are one known word, met before any text is: most of a text, so that nothing else need be asked of them.
+        self._plain = [
+            w
+            for w in vocabulary or ()
+            if w.isascii() and w.isalpha() and len(w) > 1 and (w.islower() or not rule.how.lower_case)
+        ]
         self.counts = FilterCounts()
         self._unknown: Counter[str] = Counter()
-        self._scanner = Scanner(rule.unit, (rule.span_words, rule.span_stride), rule.how, self._grow)
+        self._times = Growing()
+        self._scanner = Scanner(rule.unit, (rule.span_words, rule.span_stride), self._grow)
         self._begin()
 
     def _begin(self) -> None:
+        if len(self._times):
+            self._unknown = self.unknown
+        self._times = Growing()
+        self._tally, self._plain_forms = Growing(), Growing()
+        self._tally.add(np.ones(1, dtype=np.int64))  # a link
+        self._plain_forms.add(np.zeros(1, dtype=np.int64))
+        self._strange: dict[int, list[str]] = {}  # the unknown words of forms that are not one word as it is
+        self._plain_are_known = True
         self.forms = Forms(self.rule.how, self._learn)
-        self._tally = Growing()
-        self._strange: dict[int, str] = {}  # forms that are one unknown word, each a word of its own
-        self._strange_parts: dict[int, list[str]] = {}  # the unknown words of other forms
+        self.forms.meet(self._plain)
+        self._plain_are_known = self.vocabulary is None
         self._scanner.forget()
 
-    def _learn(self, new: list[bytes]) -> None:
+    def _learn(self, first: int, plain: np.ndarray) -> None:
         """Counted and unknown words of forms met first."""
-        first = len(self._tally)
-        tally = np.ones(len(new), dtype=np.int64)
-        some_are_unknown = self.vocabulary is not None
-        for i, form in enumerate(new):
-            if form in self._plain:
-                continue
-            if some_are_unknown and len(form) > 1 and form.isalpha():  # a word as it is, and not a known one
-                tally[i] = 1 + _UNKNOWN
-                self._strange[first + i] = form.decode()
-                continue
-            words = self.forms.words(form)
-            strange = [word for word in words if word not in self.vocabulary] if self.vocabulary is not None else []
-            tally[i] = len(words) + _UNKNOWN * len(strange)
+        tally = np.full(len(plain), 1 if self._plain_are_known else 1 + _UNKNOWN, dtype=np.int64)
+        vocabulary = self.vocabulary
+        for i in np.flatnonzero(~plain).tolist():
+            words = self.forms.words(first + i)
+            tally[i] = len(words)
+            strange = [word for word in words if word not in vocabulary] if vocabulary is not None else None
             if strange:
-                self._strange_parts[first + i] = strange
+                tally[i] += _UNKNOWN * len(strange)
+                self._strange[first + i] = strange
         self._tally.add(tally)
+        self._plain_forms.add(plain)
 
     def keep(self, documents: Sequence[Document]) -> list[list[str]]:
-        """The kept units of each document, in order; counts are added to `counts`."""
-        kept = self.apply(documents)
+        """The kept units of each document, in order; counts are added to `counts` and `unknown`."""
+        kept = self._kept(documents, self._times)
         self.counts.add(kept.counts)
-        self._unknown.update(kept.unknown)
         units = kept.units
         cuts = np.concatenate([[0], np.cumsum(kept.per_document)]).tolist()
         return [units[a:b] for a, b in itertools.pairwise(cuts)]
 
+    @property
+    def unknown(self) -> Counter[str]:
+        """Occurrences of each word out of vocabulary in the documents that `keep` saw."""
+        return self._unknown + self._unknown_words(self._times.array())
+
     def blocks(self, documents: Sequence[Document]) -> Iterator[Block]:
         """The documents, some at once, cut into units by the rule. Numbers of forms hold for one call."""
-        if len(self.forms.met) > LIMIT:
+        if self.forms.full:
             self._begin()
         return self._scanner.blocks(documents, self.forms)
 
     def apply(self, documents: Sequence[Document]) -> Kept:
         """What is kept of some documents, and counts. Fastest with a few megabytes of text at once."""
-        found = [self._apply(block) for block in self.blocks(documents)]
+        times = Growing()
+        kept = self._kept(documents, times)
+        return replace(kept, unknown=self._unknown_words(times.array()))
+
+    def _kept(self, documents: Sequence[Document], times: Growing) -> Kept:
+        """As `apply`, but occurrences of forms that have unknown words are added to `times`."""
+        found = []
+        for block in self.blocks(documents):
+            times.add(np.zeros(len(self._tally) - len(times), dtype=np.int64))
+            found.append(self._apply(block, times.array()))
         counts = FilterCounts()
         for part in found:
             counts.add(part.counts)
-        strange = [part.strange for part in found]
         return Kept(
             text=b"\n".join([part.text for part in found if len(part.words)]),
             words=np.concatenate([part.words for part in found] or [np.empty(0, dtype=np.int64)]),
             per_document=np.concatenate([part.per_document for part in found] or [np.empty(0, dtype=np.int64)]),
             counts=counts,
-            unknown=self._unknown_words(np.concatenate(strange)) if strange else Counter(),
+            unknown=Counter(),
             dropped=list(itertools.chain.from_iterable(part.dropped for part in found)),
         )
 
-    def _apply(self, block: Block) -> _KeptOfBlock:
+    def _apply(self, block: Block, times: np.ndarray) -> _KeptOfBlock:
         rule = self.rule
-        of_form = self._tally.array().take(block.forms.numbers)
-        sums = np.zeros(len(of_form) + 1, dtype=np.int64)
-        np.cumsum(of_form, out=sums[1:])
+        sums = self._sums(block.scan, times, _UNKNOWN)
         of_unit = sums[block.last] - sums[block.first]
         counted, unknown = of_unit & (_UNKNOWN - 1), of_unit >> _UNKNOWN_BITS
         long_enough = counted >= rule.min_words
@@ -185,10 +199,10 @@ class Filter:
         kept = np.flatnonzero(long_enough & in_vocabulary)
         strange = np.flatnonzero(long_enough & ~in_vocabulary)
         short = block.in_vain + int((~long_enough).sum())
-        text, words = joined_units(block.data, block.starts[kept], block.stops[kept], rule.lower_case)
+        first, last = block.first[kept], block.last[kept]
         per_document = np.bincount(block.document[kept], minlength=block.documents)
         examples = strange[:: len(strange) // EXAMPLES + 1]
-        dropped, _ = joined_units(block.data, block.starts[examples], block.stops[examples], False)
+        dropped = joined_units(block.text, block.scan, block.first[examples], block.last[examples], False)
         counts = FilterCounts(
             documents=block.documents,
             documents_kept=int((per_document > 0).sum()),
@@ -197,54 +211,57 @@ class Filter:
             units_out_of_vocabulary=len(strange),
             units_kept=len(kept),
             words_seen=block.words,
-            words_kept=int(words.sum()),
+            words_kept=int((last - first).sum()),
             counted_words=int(counted.sum()),
             counted_out_of_vocabulary=int(unknown.sum()),
         )
         return _KeptOfBlock(
-            text=text,
-            words=words,
+            text=joined_units(block.text, block.scan, first, last, rule.lower_case),
+            words=last - first,
             per_document=per_document,
             counts=counts,
-            strange=block.forms.numbers[np.flatnonzero(of_form >= _UNKNOWN)],
             dropped=dropped.decode().split("\n") if len(examples) else [],
         )
 
-    def _grow(
-        self, heads: np.ndarray, document_ends: np.ndarray, forms_before: np.ndarray, forms: Scan
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        sums = np.concatenate([[0], np.cumsum(self._tally.array().take(forms.numbers))])
-        at_surface = sums[np.append(forms_before, len(forms.numbers))]
-        counted, unknown = at_surface & (_UNKNOWN - 1), at_surface >> _UNKNOWN_BITS
-        return grown_spans(heads, document_ends, counted, unknown, self.rule.min_words, self.rule.max_oov)
+    def _sums(self, scan: Scan, times: np.ndarray, strange: int) -> np.ndarray:
+        """int64 [surfaces + 1]: tallies of the forms before each surface. Forms of a tally of `strange` and more are counted
+        in `times`."""
+        from .unit_kernels import add_up
 
-    def _unknown_words(self, numbers: np.ndarray) -> Counter[str]:
-        """How often each unknown word is met, of the numbers of all forms that have some."""
-        times = np.bincount(numbers, minlength=len(self._tally))
+        sums = np.empty(len(scan.before), dtype=np.int64)
+        add_up(scan.numbers, scan.before, self._tally.array(), sums, times, strange)
+        return sums
+
+    def _grow(self, heads: np.ndarray, scan: Scan) -> tuple[np.ndarray, np.ndarray, int]:
+        sums = self._sums(scan, np.empty(0, dtype=np.int64), np.iinfo(np.int64).max)
+        counted, unknown = sums & (_UNKNOWN - 1), sums >> _UNKNOWN_BITS
+        return grown_spans(heads, scan.first[1:], counted, unknown, self.rule.min_words, self.rule.max_oov)
+
+    def _unknown_words(self, times: np.ndarray) -> Counter[str]:
+        """How often each unknown word is met, by how often each form that has some is."""
         met = np.flatnonzero(times)
-        strange = self._strange
-        pairs = list(zip(met.tolist(), times[met].tolist(), strict=True))
-        found = Counter({strange[number]: n for number, n in pairs if number in strange})
-        for number, n in pairs:
-            if number not in strange:
-                for word in self._strange_parts[number]:
-                    found[word] += n
+        plain = self._plain_forms.array()[met] > 0
+        words, others = met[plain], met[~plain]
+        names = self.forms.names
+        found = Counter(dict(zip(map(names.__getitem__, words.tolist()), times[words].tolist(), strict=True)))
+        for number, n in zip(others.tolist(), times[others].tolist(), strict=True):
+            for word in self._strange[number]:
+                found[word] += n
         return found
 
     def top_unknown(self, n: int) -> list[tuple[str, int]]:
         """The n most frequent words out of vocabulary in the documents that `keep` saw, with their counts."""
-        return most_frequent(self._unknown, n)
+        return most_frequent(self.unknown, n)
 
 
 @dataclass(frozen=True, eq=False)
 class _KeptOfBlock:
-    """As `Kept`, of one block. strange: int64, the form of each occurrence that has unknown words."""
+    """As `Kept`, of one block."""
 
     text: bytes
     words: np.ndarray
     per_document: np.ndarray
     counts: FilterCounts
-    strange: np.ndarray
     dropped: list[str]
 
 

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .byte_classes import LINKED, WHITE, ByteClasses
-from .lexicon import MARGIN, Lexicon, Scan
-from .sentence_starts import SentenceStarts, skip_white_back
+from .byte_classes import AS_WRITTEN, ASK_END, ASK_START, LOWER_CASED, READY, ByteClasses
+from .lexicon import LIMIT, Lexicon, Scan, Text
+from .sentences import can_end, can_start
 from .units import documents_of, spans
-from .words import LINK, Normalisation, normalise
+from .words import LINK, Normalisation, is_link, normalise
 
 BLOCK = 600_000
 """Bytes of documents looked at together, at least; one document is never cut."""
 
-_END = b"\n\nX" + b" " * MARGIN
-"""Behind the last document: a blank line, and something that is not white, so that every search finds an end."""
-
-
-def framed(texts: Iterable[bytes], end: bytes = b" " * MARGIN) -> bytes:
-    """Texts one after the other, blank lines between them, as a lexicon wants them: white space around, no NUL."""
-    data = b"\n" + b"\n\n".join(texts) + end
-    return data.replace(b"\0", b" ") if b"\0" in data else data
+_LINK_NUMBER = 0
 
 
 @dataclass(frozen=True)
@@ -39,17 +32,15 @@ class Document:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some documents, one after the other, and their units.
+    """Some documents, one after the other, and their units; valid until the next block.
 
-    data: the text. forms: its forms. starts, stops: int64 [units], the bytes of each, without white space around. first,
-    last: int64 [units], its forms. document: int64 [units], which of the `documents` each is of. words: surfaces in all of
-    them, once more for each further unit they are in. in_vain: units that were too short to begin with.
+    first, last: int64 [units], the surfaces of each, from `first` to before `last`. document: int64 [units], which of the
+    `documents` each is of. words: surfaces in all of them, once more for each further unit they are in. in_vain: units
+    that were too short to begin with.
     """
 
-    data: bytes
-    forms: Scan
-    starts: np.ndarray
-    stops: np.ndarray
+    text: Text
+    scan: Scan
     first: np.ndarray
     last: np.ndarray
     document: np.ndarray
@@ -61,76 +52,91 @@ class Block:
 class Forms:
     """The lexicon of texts under one normalisation.
 
-    met: the forms met so far, by number. on_new: called with those met first, in order of numbers.
+    on_new: called with the first number and `plain` (lexicon.py) of forms met first.
     """
 
-    def __init__(self, how: Normalisation, on_new: Callable[[list[bytes]], None] | None = None) -> None:
-        self.met: list[bytes] = []
+    def __init__(self, how: Normalisation, on_new: Callable[[int, np.ndarray], None] | None = None) -> None:
         self._how = how
-        self._on_new = on_new
-        self._links: list[int] = []  # forms that are part of a link, if a dot follows them
-        self._classes = ByteClasses(how)
-        self._lexicon = Lexicon(self._learn)
+        self._links = how.links_known and how.skip_punctuation
+        # Number 0 stands for a whole surface that is a link.
+        self._lexicon = Lexicon(ByteClasses(how), on_new or (lambda first, plain: None), (LINK,))
+        self._given = 0
 
-    def _learn(self, new: list[bytes]) -> None:
-        first = len(self.met)
-        self.met += new
-        self._links += [first + i for i, form in enumerate(new) if form.endswith(_WWW)]
-        if self._on_new is not None:
-            self._on_new(new)
+    def __len__(self) -> int:
+        return len(self._lexicon)
 
-    def words(self, form: bytes) -> tuple[str, ...]:
+    @property
+    def names(self) -> list[str]:
+        """All forms met so far, by number."""
+        return self._lexicon.names
+
+    def words(self, number: int) -> tuple[str, ...]:
         """The counted words of a form."""
-        if form.isalpha() and (len(form) > 1 or not self._how.skip_letters):  # of ASCII: a word as it is
-            return (form.decode(),)
-        return (LINK,) if form[0] == LINKED else normalise(form.decode(), self._how)
+        form = self._lexicon.names[number]
+        if number == _LINK_NUMBER:
+            return (LINK,)
+        return normalise(form, self._how)
 
-    def scan(self, data: bytes) -> tuple[Scan, np.ndarray, np.ndarray]:
-        """The forms of a text that begins with white space and ends with `MARGIN` of it, the classes of its bytes, and
-        where signs in numbers are."""
-        classes, joints = self._classes.of(data)
-        forms = self._lexicon.scan(classes)
-        if self._how.links_known and self._how.skip_punctuation:
-            found = _all(data, b"://")
-            for number in self._links:
-                found += forms.starts[forms.numbers == number].tolist()
-            if found and self._classes.mark_links(data, classes, sorted(found)):
-                forms = self._lexicon.scan(classes)
-        return forms, classes, joints
+    def scan(self, text: Text, ways: np.ndarray | None = None) -> Scan:
+        """The surfaces and forms of a text; a link is one form."""
+        scan = self._lexicon.scan(text, ways, self._links)
+        links = [
+            surface
+            for surface in scan.doubts.tolist()
+            if is_link(text.data[scan.begin[surface] : scan.stop[surface]].decode())
+        ]
+        return _with_links(scan, links) if links else scan
+
+    def counted(self, texts: Iterable[bytes]) -> Counter[str]:
+        """How often each counted word is in some texts."""
+        times = np.bincount(self.scan(Text.of(texts)).numbers)
+        counts: Counter[str] = Counter()
+        for number, n in zip(np.flatnonzero(times).tolist(), times[times > 0].tolist(), strict=True):
+            for word in self.words(number):
+                counts[word] += n
+        return counts
+
+    def meet(self, words: Iterable[str]) -> None:
+        """Give words that most of a text is made of their numbers first."""
+        self._lexicon.scan(Text.of([" ".join(words).encode()]))
+        self._given = len(self._lexicon)
+
+    @property
+    def full(self) -> bool:
+        """True if so many forms are met that a new lexicon should be begun."""
+        return len(self._lexicon) - self._given > LIMIT
 
 
-_WWW = tuple(bytes(c) for c in itertools.product(b"wW", repeat=3))
+def _with_links(scan: Scan, links: list[int]) -> Scan:
+    """The scan with one form, number 0, in each of these surfaces."""
+    before = scan.before.astype(np.int64)
+    numbers = scan.numbers.copy()
+    numbers[before[links]] = _LINK_NUMBER
+    stays = np.ones(len(numbers), dtype=bool)
+    for surface in links:
+        stays[before[surface] + 1 : before[surface + 1]] = False
+    kept_before = np.concatenate([[0], np.cumsum(stays)]).astype(np.int32)
+    return replace(scan, before=kept_before[before], numbers=numbers[stays])
 
 
-def _all(data: bytes, wanted: bytes) -> list[int]:
-    """Where `wanted` is in a text. Most texts have none, so one byte of it is looked for first."""
-    if wanted[-1:] not in data:
-        return []
-    found = []
-    at = data.find(wanted)
-    while at >= 0:
-        found.append(at)
-        at = data.find(wanted, at + 1)
-    return found
-
-
-Grow = Callable[[np.ndarray, np.ndarray, np.ndarray, Scan], tuple[np.ndarray, np.ndarray, int]]
-"""Grown spans of (surfaces that start sentences, surfaces that end documents, forms before each surface, forms): first
-surfaces, those behind the last, and how many starts were in vain."""
+Grow = Callable[[np.ndarray, Scan], tuple[np.ndarray, np.ndarray, int]]
+"""Grown spans of (surfaces that start sentences, scan): first surfaces, those behind the last, and how many starts were
+in vain."""
 
 
 class Scanner:
     """Cuts documents into blocks, forms and units. unit, span: see `CorpusSpec`; of grown spans `grow` knows the rule."""
 
-    def __init__(self, unit: str, span: tuple[int, int], how: Normalisation, grow: Grow) -> None:
+    def __init__(self, unit: str, span: tuple[int, int], grow: Grow) -> None:
         self._unit = unit
         self._span = span
         self._grow = grow
-        self._starts = SentenceStarts(how.skip_punctuation)
+        self.forget()
 
     def forget(self) -> None:
         """Forget what was remembered of surfaces."""
-        self._starts.forget()
+        self._ends: dict[bytes, bool] = {}
+        self._starts: dict[bytes, bool] = {}
 
     def blocks(self, documents: Iterable[Document], forms: Forms) -> Iterator[Block]:
         """The documents, some at once."""
@@ -146,48 +152,49 @@ class Scanner:
             yield self._block(waiting, forms)
 
     def _block(self, documents: list[Document], forms: Forms) -> Block:
-        data = framed([d.data for d in documents], _END)
-        scan, classes, joints = forms.scan(data)
-        end = len(data) - MARGIN - 1  # where the documents and the blank line behind them end
-        count = int(np.searchsorted(scan.starts, end))
-        scan = Scan(scan.starts[:count], scan.numbers[:count])  # without the byte that ends every search
-        limits = np.cumsum([len(d.data) + 2 for d in documents]) + 1  # where each next document would begin
-        white = classes[: end + 1] == WHITE
+        text = Text.of(d.data for d in documents)
+        sentences = self._unit in ("sentence", "grown-span")
+        ways = [
+            READY if d.ready or not sentences else LOWER_CASED if _is_lower(d.data) else AS_WRITTEN for d in documents
+        ]
+        scan = forms.scan(text, np.array(ways, dtype=np.uint8))
+        ends = scan.first[1:]
+        words = len(scan.begin)
         in_vain = 0
         if self._unit == "sentence":
-            edges = self._sentence_starts(documents, data, classes, joints, limits)
-            first = np.searchsorted(scan.starts, edges)
-            starts, stops, first, last = edges[:-1], edges[1:].copy(), first[:-1], first[1:]
-            skip_white_back(stops, classes)
-            words = int(np.count_nonzero(white[:-1] > white[1:])) - 1
+            first = self._heads(text, scan)
+            last = np.append(first[1:], words)
+        elif self._unit == "grown-span":
+            first, last, in_vain = self._grow(self._heads(text, scan), scan)
+        elif self._unit == "span":
+            first, last = spans(ends, *self._span)
+            words = int((last - first).sum())
         else:
-            begin = np.flatnonzero(white[:-1] > white[1:])[:-1] + 1  # of surfaces, without the byte at the end
-            behind = np.flatnonzero(white[:-1] < white[1:]) + 1
-            ends = np.searchsorted(begin, limits)
-            words = len(begin)
-            if self._unit == "grown-span":
-                heads = np.searchsorted(begin, self._sentence_starts(documents, data, classes, joints, limits)[:-1])
-                one, other, in_vain = self._grow(heads, ends, np.searchsorted(scan.starts, begin), scan)
-            elif self._unit == "span":
-                one, other = spans(ends, *self._span)
-                words = int((other - one).sum())
-            else:
-                one, other = documents_of(ends)
-            starts, stops = begin[one], behind[other - 1]
-            first, last = np.searchsorted(scan.starts, starts), np.searchsorted(scan.starts, stops)
-        document = np.searchsorted(limits, starts, side="right")
-        return Block(data, scan, starts, stops, first, last, document, len(documents), words, in_vain)
+            first, last = documents_of(ends)
+        document = np.searchsorted(ends, first, side="right")
+        return Block(text, scan, first, last, document, len(documents), words, in_vain)
 
-    def _sentence_starts(
-        self, documents: list[Document], data: bytes, classes: np.ndarray, joints: np.ndarray, limits: np.ndarray
-    ) -> np.ndarray:
-        """Where sentences start, and then where the text ends."""
-        begin = np.concatenate([[0], limits[:-1]])
-        ready = [i for i, d in enumerate(documents) if d.ready]
-        # A lower-cased text shows no starts of sentences: every end counts.
-        lower = [i for i, d in enumerate(documents) if not d.ready and _is_lower(d.data)]
-        ranges = (_ranges(wanted, begin, limits, data) for wanted in (ready, lower))
-        return self._starts.of(data, classes, joints, *ranges)
+    def _heads(self, text: Text, scan: Scan) -> np.ndarray:
+        """int64: surfaces that start sentences. The rule (sentences.py) is asked of what bytes do not tell, once for each
+        distinct surface."""
+        heads = scan.heads.astype(np.int64)
+        no: list[np.ndarray] = []
+        for bit, rule, answers, place in ((ASK_START, can_start, self._starts, 0), (ASK_END, can_end, self._ends, -1)):
+            asked = np.flatnonzero(scan.asked & bit)
+            surfaces = heads[asked] + place
+            yes = [
+                _remembered(answers, rule, text.data[a:b])
+                for a, b in zip(scan.begin[surfaces].tolist(), scan.stop[surfaces].tolist(), strict=True)
+            ]
+            no.append(asked[~np.array(yes, dtype=bool)])
+        return np.delete(heads, np.concatenate(no))
+
+
+def _remembered(answers: dict[bytes, bool], rule: Callable[[str], bool], surface: bytes) -> bool:
+    known = answers.get(surface)
+    if known is None:
+        known = answers[surface] = rule(surface.decode())
+    return known
 
 
 def _is_lower(data: bytes) -> bool:
@@ -197,13 +204,3 @@ def _is_lower(data: bytes) -> bool:
 
 
 _ASCII_UPPER = re.compile(rb"[A-Z]")
-
-
-def _ranges(wanted: list[int], begin: np.ndarray, limits: np.ndarray, data: bytes) -> np.ndarray | None:
-    """bool [bytes]: True in the wanted documents; None if there are none."""
-    if not wanted:
-        return None
-    found = np.zeros(len(data), dtype=bool)
-    for i in wanted:
-        found[begin[i] : limits[i]] = True
-    return found

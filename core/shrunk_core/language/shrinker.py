@@ -15,8 +15,7 @@ import numpy as np
 from ..config.language_spec import CorpusSpec
 from .filter import EXAMPLES, Filter, FilterCounts, Rule
 from .fingers import band_hashes, text_hashes
-from .lexicon import LIMIT
-from .scan import Document, Forms, framed
+from .scan import Document, Forms
 from .split import SPLITS, place, split_at
 from .words import Normalisation
 
@@ -112,13 +111,6 @@ class WordCounter:
         self._forms = Forms(Normalisation.of(self.corpus))
 
     def __call__(self, batch: Batch) -> Counter[str]:
-        if len(self._forms.met) > LIMIT:
+        if self._forms.full:
             self._begin()
-        texts = [d.data for d in batch.documents if split_at(place(d.data), self.corpus) == "train"]
-        counts: Counter[str] = Counter()
-        if texts:
-            times = np.bincount(self._forms.scan(framed(texts))[0].numbers)
-            for number, n in zip(np.flatnonzero(times).tolist(), times[times > 0].tolist(), strict=True):
-                for word in self._forms.words(self._forms.met[number]):
-                    counts[word] += n
-        return counts
+        return self._forms.counted(d.data for d in batch.documents if split_at(place(d.data), self.corpus) == "train")

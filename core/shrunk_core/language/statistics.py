@@ -11,8 +11,7 @@ import numpy as np
 
 from .building import write_json
 from .corpus import corpus_folder, read_manifest
-from .lexicon import LIMIT
-from .scan import Forms, framed
+from .scan import Forms
 from .split import SPLITS
 from .tokens import read_units
 from .vocabulary import Vocabulary
@@ -58,13 +57,10 @@ def _count(folder: Path, how: Normalisation) -> dict[str, Any]:
 
     def count() -> None:
         nonlocal forms, first
-        if len(forms.met) > LIMIT:
+        if forms.full:
             forms = Forms(how)
         lengths.update(unit.count(" ") + 1 for unit in block)
-        times = np.bincount(forms.scan(framed(unit.encode() for unit in block))[0].numbers)
-        for number, n in zip(np.flatnonzero(times).tolist(), times[times > 0].tolist(), strict=True):
-            for word in forms.words(forms.met[number]):
-                words[word] += n
+        words.update(forms.counted(unit.encode() for unit in block))
         if first < TTR_WORDS:
             for word in (w for unit in block for s in unit.split() for w in normalise(s, how)):
                 if first == TTR_WORDS:

@@ -18,9 +18,8 @@ from ..config.language_spec import TokenizerSpec
 from ..config.spec import digest, identity
 from ..errors import DataError
 from .byte_classes import ByteClasses
-from .lexicon import Growing, Lexicon
+from .lexicon import Growing, Lexicon, Text
 from .packing import BOS, EOS
-from .scan import framed
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -146,13 +145,12 @@ class Encoder:
     def __init__(self, tokenizer: Tokenizer) -> None:
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
-        self._classes = ByteClasses(None)
         self._begin()
 
     def _begin(self) -> None:
-        self._lexicon = Lexicon(self._learn)
-        # Number 0 is the end of a unit; a surface has the number of its form and 1.
-        self._table = np.array([EOS], dtype=np.int64)  # ids of all of them, one after the other
+        # Number 0 is the end of a unit.
+        self._lexicon = Lexicon(ByteClasses(None), self._learn, ("</s>",))
+        self._table = np.array([EOS], dtype=np.int64)  # ids of all forms, one after the other
         self._offsets, self._lengths = Growing(), Growing()
         self._offsets.add(np.array([0]))
         self._lengths.add(np.array([1]))
@@ -161,18 +159,17 @@ class Encoder:
         """ids int64 [n] of the units, each ended by `</s>`, and int64 [units]: how many ids each unit has."""
         if len(self._lexicon) > self._LIMIT:
             self._begin()
-        data = framed(unit.encode() for unit in units)
-        forms = self._lexicon.scan(self._classes.of(data)[0])
-        ends = np.cumsum([len(unit.encode()) + 2 for unit in units], dtype=np.int64) + 1
-        numbers = np.insert(forms.numbers + 1, np.searchsorted(forms.starts, ends), 0)
+        scan = self._lexicon.scan(Text.of(unit.encode() for unit in units))
+        numbers = np.insert(scan.numbers, scan.first[1:], 0)  # a surface is one form here
         lengths = self._lengths.array()[numbers]
         stops = np.cumsum(lengths)
         total = int(stops[-1]) if len(stops) else 0
         ids = self._table[np.repeat(self._offsets.array()[numbers] - (stops - lengths), lengths) + np.arange(total)]
         return ids, np.diff(stops[numbers == 0], prepend=0)
 
-    def _learn(self, new: list[bytes]) -> None:
-        encoded = [e.ids for e in self._tokenizer.encode_batch([s.decode() for s in new], add_special_tokens=False)]
+    def _learn(self, first: int, plain: np.ndarray) -> None:
+        new = self._lexicon.names[first:]
+        encoded = [e.ids for e in self._tokenizer.encode_batch(new, add_special_tokens=False)]
         lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
         table = np.fromiter((i for ids in encoded for i in ids), dtype=np.int64, count=int(lengths.sum()))
         self._offsets.add(len(self._table) + np.cumsum(lengths) - lengths)

@@ -25,6 +25,7 @@ NUMBER_JOINTS = ".,:/"
 """Punctuation that may stand inside a number."""
 
 _EDGES = string.punctuation + APOSTROPHES + "\u201c\u201d\u2014\u2026"
+_JOINED = {ord(c): None for c in APOSTROPHES}
 _LINK = re.compile(r"(?:\w://|\bwww\.)\S")
 _WORD = re.compile(rf"(\d+(?:[{NUMBER_JOINTS}]\d+)*(?:st|nd|rd|th|s)?(?![^\s{NUMBER_JOINTS}]))|[^\s{NUMBER_JOINTS}]+")
 _PUNCTUATION = re.compile(r"[^\w\s]+")
@@ -66,6 +67,8 @@ def normalise(surface: str, how: Normalisation = THE_PAPERS) -> tuple[str, ...]:
     Numbers (`12`, `3,000.50`, `10:30`, `3rd`, `1950s`) are `NUMBER`, links are `LINK`.
     """
     bare = surface.strip(_EDGES)
+    if how.join_apostrophes and not bare.isalpha():
+        bare = bare.translate(_JOINED)
     if how.skip_punctuation and bare.isalpha() and bare.isascii():  # most surfaces: one word, punctuation around it
         return (bare.lower() if how.lower_case else bare,) if len(bare) > 1 or not how.skip_letters else ()
     text = surface.lower() if how.lower_case else surface

@@ -7,6 +7,7 @@ read-only, external access off, its configuration locked, bounded memory and no 
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from .result import Result, unique
 from .views import columns_by_view
 
 MEMORY_LIMIT = "512MB"
+THREADS = 4
+"""At most: trainings have the cores, and each thread holds memory of its own, which shows on a box with 64."""
 
 _READS = {"SELECT", "MULTI"}
 """DuckDB's kinds of statements that only read. MULTI is PIVOT; FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE are SELECT."""
@@ -32,7 +35,9 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
 
     In memory, because a second connection to one path in one process would be given the first one's instance.
     """
-    con = duckdb.connect(":memory:", config={"memory_limit": MEMORY_LIMIT, "temp_directory": ""})
+    con = duckdb.connect(":memory:", config={
+        "memory_limit": MEMORY_LIMIT, "threads": str(min(THREADS, os.cpu_count() or 1)), "temp_directory": "",
+    })  # fmt: skip
     try:
         con.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as lab (read_only)")
         con.execute("set TimeZone = 'UTC'")

@@ -1,0 +1,67 @@
+"""How loops over bytes and words become machine code: at their first use on a machine, by numba, in some seconds.
+
+What is made is kept beside the file of the loop or, where that cannot be written, in the user's cache (`NUMBA_CACHE_DIR`
+says where else). Numba takes half a second to load, so the files of loops are imported only where text is really read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+U = np.uint64
+"""Numbers of 64 bits without a sign: an index of that kind is not looked at for being negative."""
+
+
+_HERE = Path(__file__).parent
+_SOURCES = (
+    "-"
+    + hashlib.sha256(
+        b"".join(file.read_bytes() for file in [*sorted(_HERE.glob("*_kernel*.py")), _HERE / "byte_classes.py"])
+    ).hexdigest()[:12]
+)
+"""Of all that loops are made of. Numba itself sees changes in the file of a loop only, not in what that calls."""
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Of several processes that need the same loops the first compiles them, and the others find them made."""
+    with open(__file__, "rb") as here:
+        with contextlib.suppress(OSError):  # not every file system locks
+            fcntl.flock(here, fcntl.LOCK_EX)
+        yield
+
+
+def compiled(*arguments: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile for arguments of these types, or take what was compiled before; in memory only if nothing can be kept."""
+
+    def of(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__qualname__ += _SOURCES  # part of the name of the file that is kept
+        try:
+            kernel: Any = njit(cache=True, nogil=True)(function)
+            with _one_at_a_time():
+                kernel.compile(arguments)
+        except (RuntimeError, OSError):  # no folder for a cache, or a full one
+            kernel = njit(nogil=True)(function)
+            kernel.compile(arguments)
+        kernel.disable_compile()
+        return kernel
+
+    return of
+
+
+def reads(of: Any, dimensions: int = 1) -> Any:
+    """The type of an array that is only read."""
+    return types.Array(of, dimensions, "C", readonly=True)
+
+
+def writes(of: Any) -> Any:
+    """The type of an array that is written to."""
+    return types.Array(of, 1, "C")
