@@ -135,8 +135,8 @@ class Filter:
         """Counted and unknown words of forms met first."""
         tally = np.full(len(plain), 1 if self._plain_are_known else 1 + _UNKNOWN, dtype=np.int64)
         vocabulary = self.vocabulary
-        for i in np.flatnonzero(~plain).tolist():
-            words = self.forms.words(first + i)
+        others = np.flatnonzero(~plain).tolist()
+        for i, words in zip(others, self.forms.words_of([first + i for i in others]), strict=True):
             tally[i] = len(words)
             strange = [word for word in words if word not in vocabulary] if vocabulary is not None else None
             if strange:
