@@ -121,9 +121,8 @@ class Filter:
         if len(self._times):
             self._unknown = self.unknown
         self._times = Growing()
-        self._tally, self._plain_forms = Growing(), Growing()
-        self._tally.add(np.ones(1, dtype=np.int64))  # a link
-        self._plain_forms.add(np.zeros(1, dtype=np.int64))
+        self._tally, self._small, self._plain_forms = Growing(), Growing(np.uint8), Growing(np.uint8)
+        self._add(np.ones(1, dtype=np.int64), np.zeros(1, dtype=bool))  # a link
         self._strange: dict[int, list[str]] = {}  # the unknown words of forms that are not one word as it is
         self._plain_are_known = True
         self.forms = Forms(self.rule.how, self._learn)
@@ -142,6 +141,13 @@ class Filter:
             if strange:
                 tally[i] += _UNKNOWN * len(strange)
                 self._strange[first + i] = strange
+        self._add(tally, plain)
+
+    def _add(self, tally: np.ndarray, plain: np.ndarray) -> None:
+        from .unit_kernels import SMALL
+
+        counted, unknown = tally & (_UNKNOWN - 1), tally >> _UNKNOWN_BITS
+        self._small.add(np.where((counted < 15) & (unknown < 15), counted | unknown << 4, SMALL))
         self._tally.add(tally)
         self._plain_forms.add(plain)
 
@@ -229,7 +235,7 @@ class Filter:
         from .unit_kernels import add_up
 
         sums = np.empty(len(scan.before), dtype=np.int64)
-        add_up(scan.numbers, scan.before, self._tally.array(), sums, times, strange)
+        add_up(scan.numbers, scan.before, self._small.array(), self._tally.array(), sums, times, strange)
         return sums
 
     def _grow(self, heads: np.ndarray, scan: Scan) -> tuple[np.ndarray, np.ndarray, int]:
