@@ -114,6 +114,13 @@ def draw(chart: Chart, *, width: int, height: int, colour: bool = True, ascii_on
     return "\n".join([plot, *legend, *notes])
 
 
+def draw_within(chart: Chart, *, width: int, height: int, ascii_only: bool = False) -> str:
+    """As `draw`, but legend and notes take from the plot, down to 8 lines of it, so that all of it has `height` lines."""
+    text = draw(chart, width=width, height=height, ascii_only=ascii_only)
+    over = len(text.splitlines()) - height
+    return text if over <= 0 else draw(chart, width=width, height=max(8, height - over), ascii_only=ascii_only)
+
+
 def residuals_alone(chart: Chart) -> Chart:
     """The panel of residuals as a chart of its own, for screens too low for both."""
     return replace(

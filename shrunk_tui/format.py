@@ -56,3 +56,8 @@ def number(value: float | None, digits: int = 4) -> str:
 def short(value: float | None) -> str:
     """Three significant digits for legends and titles: 2.63e15, 0.0872."""
     return "-" if value is None else f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+
+
+def several(count: int, noun: str) -> str:
+    """1 run, 2 runs."""
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -10,6 +10,7 @@ from shrunk_core.store import queries
 
 from .charts import Chart, Series
 from .cli.points_lab import lab_points
+from .format import several
 from .lab_store import lab_store
 from .task_book import Detail, Task, TaskBook
 
@@ -27,7 +28,7 @@ def perplexity_detail(lab: Path, looking: bool, book: TaskBook, task: Task) -> D
     have = [i for i, one in enumerate(key) if one in book.scores]
     x = [points.rows[i]["perplexity"] for i in have]
     y = [book.scores[key[i]].mean for i in have]
-    lines = [head, f"{len(have)} runs with both, on evaluation set {points.evaluation_id[:6]}"]
+    lines = [head, f"{several(len(have), 'run')} with both, on evaluation set {points.evaluation_id[:6]}"]
     others = sum(row[1] for row in sets[1:])
     if others:
         lines.append(f"{others} runs evaluated on other sets are left out")

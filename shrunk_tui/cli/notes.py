@@ -91,7 +91,8 @@ def delete(
     chosen = {s.run_id: s.name for s in choose(folder, runs)}
     for run_id, name in chosen.items():
         say(f"{run_id} {name}: {size(size_of(folder, run_id))}")
-    if not yes and not typer.confirm(f"Delete {len(chosen)} runs for good?", err=True):
+    asked = "this run" if len(chosen) == 1 else f"these {len(chosen)} runs"
+    if not yes and not typer.confirm(f"Delete {asked} for good?", err=True):
         say("nothing was deleted")
         sys.exit(130)
     freed = remove(folder, chosen)

@@ -127,11 +127,14 @@ def status(
                {"loss": lambda v: number(v, 5), "tokens_per_second": count, "seconds_left": duration}, columns)  # fmt: skip
     for line in left:
         say(line)
-    if len(shown) < len(chosen):
-        say(f"{len(chosen) - len(shown)} archived runs are not shown; name them to see them")
+    if away := len(chosen) - len(shown):
+        say("1 archived run is not shown; name it to see it" if away == 1 else
+            f"{away} archived runs are not shown; name them to see them")  # fmt: skip
     for alert in watch.open_alerts()[-8:]:
         if alert.severity != "info":
-            say(f"{alert.severity}: {alert.alert} {alert.run_id or alert.grid}: {alert.message}")
+            say(
+                f"{alert.severity}: {' '.join(filter(None, (alert.alert, alert.run_id or alert.grid)))}: {alert.message}"
+            )
     say(", ".join(f"{n:,} {word}" for word in STATUSES if (n := sum(r["status"] == word for r in rows))) or "no runs")
     for line in serving_lines(desk):
         say(line)

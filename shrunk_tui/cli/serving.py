@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from shrunk_core.engine.desk import Desk
+from shrunk_core.engine.desk import FOREIGN_HEARTBEAT_SECONDS, Desk
 from shrunk_core.engine.watch import Watch
 
 from ..format import size
@@ -18,12 +18,17 @@ SILENT_SECONDS = 15.0
 
 def serving_lines(desk: Desk, now: float | None = None) -> list[str]:
     """The machine as the supervisor read it last, then the supervisor itself; one line when none serves."""
+    now = time.time() if now is None else now
     if not desk.serving():
-        return ["no supervisor runs; `shrunk run GRID` starts one"]
+        owner = desk.foreign_owner()
+        if owner is None or now - owner.get("heartbeat", 0.0) > FOREIGN_HEARTBEAT_SECONDS:
+            return ["no supervisor runs; `shrunk run GRID` starts one"]
+        silent = now - owner["heartbeat"]
+        return [f"a supervisor on {owner['host']} serves this lab (pid {owner.get('pid')}, heard {silent:.0f} s ago)"]
     try:
         claim = json.loads(desk.owner.read_text())
         who = f"a supervisor serves this lab (pid {claim['pid']}): {claim['taken']} of {claim['slots']} slots taken"
-        silent = (time.time() if now is None else now) - claim["heartbeat"]
+        silent = now - claim["heartbeat"]
     except (OSError, ValueError, KeyError):
         return ["a supervisor serves this lab"]
     if silent > SILENT_SECONDS:

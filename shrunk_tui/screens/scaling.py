@@ -359,14 +359,11 @@ class ScalingPane(Pane):
 
 def _drawn(chart: Chart, width: int, height: int, residuals: str, ascii_only: bool) -> Text:
     """The chart in the lines that are there: the legend and the notes take from the plot."""
-    from ..charts import LEAST_HEIGHT_OF_TWO, draw, residuals_alone
+    from ..charts import LEAST_HEIGHT_OF_TWO, draw_within, residuals_alone
 
     if residuals == "alone" and chart.residuals:
         chart = residuals_alone(chart)
     elif chart.residuals and height < LEAST_HEIGHT_OF_TWO + 4:
         chart = replace(chart, residuals=())
-    text = draw(chart, width=width, height=height, ascii_only=ascii_only)
-    over = len(text.splitlines()) - height
-    if over > 0:
-        text = draw(chart, width=width, height=max(8, height - over), ascii_only=ascii_only)
+    text = draw_within(chart, width=width, height=height, ascii_only=ascii_only)
     return Text.from_ansi("\n".join(text.splitlines()[:height]), no_wrap=True)

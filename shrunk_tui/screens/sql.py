@@ -80,6 +80,8 @@ class SqlPane(SqlActions):
         self.answer: Answer | None = None
         self.axes: Axes | None = None
         self._question: Question | None = None
+        self._refused = False
+        """The words below say why the last query failed."""
         self._asked_at = 0.0
         self._ticker: Timer | None = None
         self._answers = 0
@@ -120,18 +122,24 @@ class SqlPane(SqlActions):
 
     def _take_catalog(self, catalog: Catalog) -> None:
         self.catalog = self.editor.catalog = catalog
-        if self.answer is None and self._question is None:
-            parts: list[Content | tuple[str, str]] = [("What can be asked\n\n", "bold")]
-            wide = max((len(v.text) for v in catalog.views), default=0)
-            room = self.size.width - wide - 11  # columns, the border and its padding, the scrollbar
-            for view in catalog.views:
-                first, *more = textwrap.wrap(view.note.split(". ")[0].rstrip("."), max(24, room)) or [""]
-                parts += [(f"  {view.text:<{wide}}  ", "bold"), Content(f"{first}\n")]
-                parts += [Content(f"{'':{wide + 4}}{line}\n") for line in more]
-            parts.append(
-                Content("\n`describe runs` lists the columns of a view with their meaning. f3: saved queries.\n")
-            )
-            self._show_words(Content.assemble(*parts))
+        self._show_catalog()
+
+    def on_resize(self) -> None:
+        self._show_catalog()
+
+    def _show_catalog(self) -> None:
+        """What can be asked, in lines of the width that is there, until something was."""
+        if self.catalog is None or self.answer is not None or self._question is not None or self._refused:
+            return
+        parts: list[Content | tuple[str, str]] = [("What can be asked\n\n", "bold")]
+        wide = max((len(v.text) for v in self.catalog.views), default=0)
+        room = self.size.width - wide - 11  # columns, the border and its padding, the scrollbar
+        for view in self.catalog.views:
+            first, *more = textwrap.wrap(view.note.split(". ")[0].rstrip("."), max(24, room)) or [""]
+            parts += [(f"  {view.text:<{wide}}  ", "bold"), Content(f"{first}\n")]
+            parts += [Content(f"{'':{wide + 4}}{line}\n") for line in more]
+        parts.append(Content("\n`describe runs` lists the columns of a view with their meaning. f3: saved queries.\n"))
+        self._show_words(Content.assemble(*parts))
 
     # ------------------------------------------------------------------ asking
 
@@ -177,7 +185,7 @@ class SqlPane(SqlActions):
 
         self._done()
         answer, backend = got
-        self.answer = answer
+        self.answer, self._refused = answer, False
         self._answers += 1
         self.axes = propose(answer.table, self.axes)
         switcher = self.query_one("#sql-answer", ContentSwitcher)
@@ -209,6 +217,7 @@ class SqlPane(SqlActions):
         if isinstance(problem, Cancelled):
             self._say(f"stopped after {duration(time.monotonic() - self._asked_at)}")
             return
+        self._refused = True
         self._say("the query failed", error=True)
         self._show_words(Content(str(problem)))
         self._remember(text, None, time.monotonic() - self._asked_at)

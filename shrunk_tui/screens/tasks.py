@@ -12,6 +12,7 @@ from textual.containers import Container, VerticalScroll
 from textual.timer import Timer
 from textual.widgets import Static
 
+from ..format import several
 from ..widgets.score_table import ScoreCell, ScoreTable
 from .asking import AskText, Confirm
 from .pane import Pane
@@ -35,6 +36,7 @@ NOT_TRAINED = (
     "Scores of downstream tasks stand here once a run has finished. 2 designs a grid, 1 shows what runs.\n"
     "Headless: shrunk glue GRID --tasks bigram-shift --baseline untrained"
 )
+STARTING = "shrunk_tui.screens.tasks_starting"
 VIEWS = {"cell": "Cell", "gain": "Gain", "perplexity": "Perplexity"}
 
 
@@ -215,7 +217,8 @@ class TasksPane(Pane):
             return
         models = book.shown(self.baseline)
         gaps = len(book.missing(models))
-        parts = [f"{len(models)} models x {len(book.tasks)} tasks", f"{gaps} missing" if gaps else "none missing"]
+        size = f"{several(len(models), 'model')} x {several(len(book.tasks), 'task')}"
+        parts = [size, f"{gaps} missing" if gaps else "none missing"]
         for status in ("running", "queued", "failed", "stopped"):
             if number := list(states.values()).count(status):
                 parts.append(f"{number} {status}")
@@ -261,7 +264,7 @@ class TasksPane(Pane):
         self, book: TaskBook, model: Model, task: Task, view: str, width: int, height: int
     ) -> tuple[Detail, Text]:
         """In a thread: the numbers and the chart of the chosen view."""
-        from ..charts import draw
+        from ..charts import draw_within
         from ..task_book import cell_detail, gain_detail
 
         if view == "gain":
@@ -274,10 +277,7 @@ class TasksPane(Pane):
         text = ""
         if detail.chart is not None and width >= 30:
             room = max(8, min(TALLEST, height - len(detail.lines)))
-            text = draw(detail.chart, width=width, height=room, ascii_only=self.session.ascii)
-            over = len(text.splitlines()) - room
-            if over > 0 and room - over >= 8:
-                text = draw(detail.chart, width=width, height=room - over, ascii_only=self.session.ascii)
+            text = draw_within(detail.chart, width=width, height=room, ascii_only=self.session.ascii)
         return detail, Text.from_ansi(text, no_wrap=True)
 
     def _put_detail(self, found: tuple[Detail, Text]) -> None:
@@ -339,10 +339,9 @@ class TasksPane(Pane):
     def _start(self, gaps: list[tuple[Model, Task]]) -> None:
         if self.refuse_write("score tasks"):
             return
-        from .tasks_starting import missing_cells
-
         self.app.notify("Looking at the rows of these tasks ...", timeout=3)
-        self.session.work(self, missing_cells, self.session.lab, gaps, then=self._confirm, group="plan")
+        place = f"{STARTING}:missing_cells"
+        self.session.work(self, self.session.aside, place, self.session.lab, gaps, then=self._confirm, group="plan")
 
     def action_new(self) -> None:
         """Ask for tasks, and where their rows are unless they are probes."""
@@ -366,12 +365,8 @@ class TasksPane(Pane):
         self.app.push_screen(AskText("Score all finished runs on which tasks?", "bigram-shift", hint), named)
 
     def _plan_new(self, tasks: str, source: str) -> None:
-        from .tasks_starting import new_cells
-
-        assert self.book is not None
-        self.session.work(
-            self, new_cells, self.session.lab, self.book, tasks, source, True, then=self._confirm, group="plan"
-        )  # fmt: skip
+        asked = (f"{STARTING}:new_cells", self.session.lab, self.book, tasks, source, True)
+        self.session.work(self, self.session.aside, *asked, then=self._confirm, group="plan")
 
     def _confirm(self, asked: Asked) -> None:
         refused = "; ".join(asked.refused[:3]) + (f"; and {len(asked.refused) - 3} more" if asked.refused[3:] else "")

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from textual_fastdatatable import ArrowBackend, DataTable
 
-from ..arrow import pyarrow_alone
+from ..arrow import as_array, pyarrow_alone
 
 if TYPE_CHECKING:
     import pyarrow
 
 WIDEST_CELL = 48
+WIDEST_FLOAT = 12
+"""Six digits, a point, two signs and an exponent."""
+EXACT_ROWS = 20_000
+"""Up to so many rows every number is measured; of more the widest is assumed."""
 
 
 class AnswerTable(DataTable):
@@ -36,11 +40,21 @@ class AnswerTable(DataTable):
 
 def measured(table: pyarrow.Table) -> ArrowBackend:
     """The data of a table with its column widths worked out, which takes the time of a look at every cell."""
-    pyarrow_alone()
+    pyarrow = pyarrow_alone()
     backend = ArrowBackend(table)
     backend.render_markup = False
-    _ = backend.column_content_widths
+    widths = backend.column_content_widths
+    for i, column in enumerate(table.columns):
+        if pyarrow.types.is_floating(column.type):
+            widths[i] = max(widths[i], _float_width(column))
     return backend
+
+
+def _float_width(column: pyarrow.ChunkedArray) -> int:
+    """Cells of the widest number. The backend looks at the least and the greatest only, which may be the shortest."""
+    if len(column) > EXACT_ROWS:
+        return WIDEST_FLOAT
+    return max((len(f"{value:n}") for value in as_array(column) if value == value), default=0)
 
 
 def as_text(values: list[tuple[Any, ...]]) -> str:

@@ -45,8 +45,10 @@ class SqlEditor(TextArea):
 
     def __init__(self, text: str, *, id: str | None = None) -> None:
         super().__init__(
-            text, language="sql", theme="css", soft_wrap=True, tab_behavior="focus", show_line_numbers=False, id=id
-        )
+            text, language="sql", theme="css", soft_wrap=True, tab_behavior="focus", show_line_numbers=False,
+            highlight_cursor_line=False,  # with 16 colours or none its ground is the colour of a comment
+            id=id,
+        )  # fmt: skip
         self.catalog: Catalog | None = None
         self.suggestions = Suggestions()
         self._names: list[Name] = []
@@ -58,8 +60,8 @@ class SqlEditor(TextArea):
         self.app.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
 
     def _take_theme(self) -> None:
-        """Colours of the highlighting that suit the ground."""
-        self.theme = "monokai" if self.app.current_theme.dark else "github_light"
+        """Colours of the highlighting that suit the ground, and can be read as shades of grey too."""
+        self.theme = "vscode_dark" if self.app.current_theme.dark else "github_light"
 
     # ------------------------------------------------------------------ suggestions
 

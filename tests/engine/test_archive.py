@@ -32,7 +32,11 @@ from shrunk_core.record.rundir import read_spec, run_dirs
 from shrunk_core.store.store import open_store
 
 from tests.conftest import end_supervisor
+from tests.engine.conftest import give_language
 from tests.tiny import command, shrunk, wait_for, write_grid
+
+pytestmark = pytest.mark.xdist_group("archive")
+"""One process trains what all of them pack."""
 
 
 def rows(lab: Path, query: str) -> list[tuple[object, ...]]:
@@ -44,10 +48,10 @@ def rows(lab: Path, query: str) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, language: Path) -> Path:
     """A lab with a trained grid of two shapes, tagged and noted, its grid file beside it."""
     folder = tmp_path_factory.mktemp("trained")
-    lab = init_lab(folder / "lab")
+    lab = give_language(init_lab(folder / "lab"), language)
     (lab / "shrunk.toml").write_text("idle_seconds = 0.2\nslots = 2\n")
     grid = write_grid(folder, updates=40, evaluate_every=20, axes="hidden_size = [8, 16]")
     done = shrunk("run", grid, "--lab", lab)
@@ -156,9 +160,9 @@ def test_some_runs_bring_what_is_about_them_only(trained: Path, tmp_path: Path) 
     assert rows(other, "select note, archived, energy_wh from runs") == [("the wide one", True, None)]
 
 
-def test_what_was_under_way_is_stopped_there_and_can_go_on(tmp_path: Path) -> None:
+def test_what_was_under_way_is_stopped_there_and_can_go_on(tmp_path: Path, language: Path) -> None:
     """Exported while it trains: the log ends with a whole line, and a checkpoint is never newer than the log."""
-    lab, other = init_lab(tmp_path / "lab"), init_lab(tmp_path / "other")
+    lab, other = give_language(init_lab(tmp_path / "lab"), language), init_lab(tmp_path / "other")
     for folder in (lab, other):
         (folder / "shrunk.toml").write_text("idle_seconds = 0.2\nslots = 1\n")
     grid = write_grid(tmp_path, updates=400, evaluate_every=100, seeds="[0, 1]", train="checkpoint_every = 20")

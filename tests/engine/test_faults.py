@@ -21,6 +21,7 @@ from shrunk_core.record.rundir import run_dirs
 from shrunk_core.store.store import open_store
 
 from tests.conftest import end_supervisor
+from tests.engine.conftest import give_language
 from tests.tiny import kill, shrunk, wait_for, write_grid
 
 SETTINGS = "idle_seconds = 0.5\nslots = 2\nretries = -1\nretry_seconds = 0.0\n"
@@ -108,13 +109,14 @@ def views(lab: Path) -> list[list[tuple[object, ...]]]:
     return found
 
 
-def check(tmp_path: Path, runs: int, kills: int, updates: int) -> None:
+def check(tmp_path: Path, language: Path, runs: int, kills: int, updates: int) -> None:
     """A grid of `runs` whose workers and supervisors are killed `kills` times ends as the same grid left in peace.
 
     updates: of a run; enough for so many kills, each of which waits for another checkpoint.
     """
     whole, broken = init_lab(tmp_path / "whole"), init_lab(tmp_path / "broken")
     for lab in (whole, broken):
+        give_language(lab, language)
         (lab / "shrunk.toml").write_text(SETTINGS)
     grid = grid_file(tmp_path, runs, updates)
     done = shrunk("run", grid, "--lab", whole, timeout=600)
@@ -134,10 +136,10 @@ def check(tmp_path: Path, runs: int, kills: int, updates: int) -> None:
     assert [steps, evaluations, table] == views(broken)
 
 
-def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
-    check(tmp_path, runs=4, kills=20, updates=400)
+def test_twenty_kills_change_nothing(tmp_path: Path, language: Path) -> None:
+    check(tmp_path, language, runs=4, kills=20, updates=400)
 
 
 @pytest.mark.slow
-def test_two_hundred_kills_change_nothing(tmp_path: Path) -> None:
-    check(tmp_path, runs=12, kills=200, updates=2000)
+def test_two_hundred_kills_change_nothing(tmp_path: Path, language: Path) -> None:
+    check(tmp_path, language, runs=12, kills=200, updates=2000)

@@ -136,7 +136,7 @@ def serving(lab: Path, tmp_path: Path) -> Iterator[Supervisor]:
 
 
 def test_runs_go_through_a_batch_system(serving: Supervisor, lab: Path, tmp_path: Path) -> None:
-    grid = write_grid(tmp_path, updates=400, evaluate_every=200, seeds="[0, 1]")
+    grid = write_grid(tmp_path, updates=200, evaluate_every=100, seeds="[0, 1]")
     done = shrunk("run", grid, "--lab", lab, "--detach")
     assert done.returncode == 0, done.stderr
     wait_for(lambda: any(s.update > 20 for s in read_standings(lab).values()), "an update")

@@ -1,4 +1,4 @@
-"""Pictures of Runs at three sizes and in ASCII over logs that never change, and what must be readable on them.
+"""Pictures of Runs and Run at three sizes and in ASCII over logs that never change, and what must be readable on them.
 
 After a deliberate change: pytest tests/tui/test_pictures_of_screens.py --snapshot-update, and look at what changed.
 """
@@ -33,6 +33,37 @@ def test_runs(lab: Path, size: str, ascii_only: bool, snap_compare) -> None:
         if ascii_only:
             chart = app.query_one("#runs-chart").picture  # type: ignore[attr-defined]
             assert chart.codes.max() < 128
+
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=ready)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_run(lab: Path, size: str, snap_compare) -> None:
+    ids = fill(lab)
+    app = ShrunkApp(LabSession(lab, stage=True), "run")
+
+    async def ready(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.session.looked and app.pane is not None, 20)
+        app.go("run", run_id=ids[1])
+        await until(pilot, lambda: "update" in screen_text(app), 20)
+        await settle(pilot)
+        await settle(pilot)  # charts ask for their curve once they are laid out
+        text = " ".join(screen_text(app).split())
+        for word in (
+            "H64",
+            ids[1],
+            "finished",
+            "100/100",
+            "perplexity",
+            "loss, nats",
+            "validation",
+            "[settings]",
+            "Diff",
+        ):
+            assert word in text, word
+        if size != "80x24":
+            for word in ("learning rate", "gradient norm", "tokens/s", "hidden_size"):
+                assert word in text, word
 
     assert snap_compare(app, terminal_size=SIZES[size], run_before=ready)
 

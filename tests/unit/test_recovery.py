@@ -126,6 +126,24 @@ def test_a_run_that_somebody_holds_is_not_started_again(folder: Path, supervisor
     assert supervisor.queue.in_order() == [run.run_id]
 
 
+def test_a_worker_that_ends_well_between_two_looks_is_not_followed(
+    folder: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log is read before it is asked whether it lives: the last word may fall in between."""
+    run = born(folder)
+    write(run.events_file, started(at=time.time(), **by(dead())))
+    look, words = supervisor.look, [finished(9, at=time.time())]
+
+    def look_and_end() -> None:
+        look()
+        if words:
+            write(run.events_file, words.pop())
+
+    monkeypatch.setattr(supervisor, "look", look_and_end)
+    recover(supervisor)
+    assert not supervisor.queue and not supervisor.jobs()
+
+
 def test_a_death_that_nobody_has_judged_yet_is_judged(folder: Path, supervisor: Supervisor) -> None:
     run = born(folder)
     now = time.time()

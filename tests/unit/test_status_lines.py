@@ -58,7 +58,7 @@ def test_archived_runs_are_shown_when_they_are_named(tmp_path: Path, capsys: pyt
     archive(lab, [read_spec(born(lab, seed=1, name="put-away")).run_id])
     status(None, lab, Format.table)
     out, said = capsys.readouterr()
-    assert "kept" in out and "put-away" not in out and "1 archived runs" in said
+    assert "kept" in out and "put-away" not in out and "1 archived run is not shown" in said
     assert said.splitlines()[-2:] == ["1 finished", "no supervisor runs; `shrunk run GRID` starts one"]
     status(["put-away"], lab, Format.table)
     assert "put-away" in capsys.readouterr().out
@@ -68,6 +68,10 @@ def test_a_serving_supervisor_is_named_with_its_slots(tmp_path: Path) -> None:
     desk = Desk(init_lab(tmp_path / "lab"))
     (line,) = serving_lines(desk)
     assert "no supervisor" in line
+    desk.owner.write_text(json.dumps({"host": "elsewhere", "pid": 9, "heartbeat": 100.0}))
+    assert serving_lines(desk, 103.0) == ["a supervisor on elsewhere serves this lab (pid 9, heard 3 s ago)"]
+    assert "no supervisor" in serving_lines(desk, 200.0)[0]
+    desk.owner.unlink()
     lock = FileLock(desk.lock)
     assert lock.take()
     assert serving_lines(desk) == ["a supervisor serves this lab"]  # it has not said yet who it is

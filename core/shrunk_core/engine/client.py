@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +14,7 @@ from typing import Any
 
 from ..config.spec import to_plain
 from ..errors import BusyError, ConfigError, RunError
-from .desk import Desk
+from .desk import FOREIGN_HEARTBEAT_SECONDS, Desk
 from .plan import RunPlan
 from .queue import ORDERS
 from .watch import Watch
@@ -25,9 +23,6 @@ SUPERVISOR = "shrunk_core.engine.supervisor"
 ANSWER_SECONDS = 30.0
 AUTO = -1
 """Of slots: as many as the machine takes well."""
-
-FOREIGN_HEARTBEAT_SECONDS = 60.0
-"""A supervisor of another host counts as alive while its heartbeat is younger than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +54,7 @@ def submit(
     plan.refuse_problems()
     if order and order not in ORDERS:
         raise ConfigError(f"no order `{order}`: it is one of {', '.join(ORDERS)}")
-    if take_over and foreign_owner(Desk(lab)):
+    if take_over and Desk(lab).foreign_owner():
         Desk(lab).take_over()
     runs = [{"name": r.name, "spec": to_plain(r.spec), "costs": r.costs} for r in plan.runs if r.spec is not None]
     request = {"action": "submit", "grid": plan.grid.name, "toml": plan.grid.text, "runs": runs}
@@ -124,18 +119,9 @@ def ask(lab: Path, request: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-def foreign_owner(desk: Desk) -> dict[str, Any] | None:
-    """The supervisor of another host that has claimed this lab (on a shared disk), None without one."""
-    try:
-        owner = json.loads(desk.owner.read_text())
-    except (OSError, json.JSONDecodeError):
-        return None
-    return owner if owner["host"] != socket.gethostname() else None
-
-
 def refuse_foreign(desk: Desk) -> None:
     """BusyError when a supervisor of another host seems to serve this lab."""
-    owner = foreign_owner(desk)
+    owner = desk.foreign_owner()
     age = time.time() - owner["heartbeat"] if owner else 0.0
     if owner and age < FOREIGN_HEARTBEAT_SECONDS:
         raise BusyError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 import uuid
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from typing import Any
 from ..errors import BusyError
 from ..record.lock import is_locked
 from ..record.rundir import EPOCH_FILE, epoch_of, write_atomically
+
+FOREIGN_HEARTBEAT_SECONDS = 60.0
+"""A supervisor of another host counts as alive while its heartbeat is younger than this."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,14 @@ class Desk:
     def serving(self) -> bool:
         """True if a supervisor of this host holds the lab."""
         return is_locked(self.lock)
+
+    def foreign_owner(self) -> dict[str, Any] | None:
+        """The supervisor of another host that has claimed this lab (on a shared disk), None without one."""
+        try:
+            owner = json.loads(self.owner.read_text())
+        except (OSError, json.JSONDecodeError):
+            return None
+        return owner if owner.get("host", socket.gethostname()) != socket.gethostname() else None
 
     def put(self, request: dict[str, Any]) -> str:
         """Leave a request and return its id. Ids sort by time."""

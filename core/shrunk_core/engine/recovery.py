@@ -43,7 +43,9 @@ def recover(supervisor: Supervisor) -> None:
         elif status.status == "running" and worker is not None:
             supervisor.adopt(run_id, worker)
         elif status.reason.startswith(WORKER_DIED) and not _held(supervisor, run_id):
-            supervisor.enqueue(run_id, "worker-died")
+            supervisor.look()  # it may have said its last word after the look above, and ended before we asked for it
+            if watch.status(run_id).reason.startswith(WORKER_DIED):
+                supervisor.enqueue(run_id, "worker-died")
 
 
 def heard_elsewhere(supervisor: Supervisor, run_id: str) -> bool:

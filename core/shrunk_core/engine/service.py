@@ -183,14 +183,15 @@ class Supervisor:
     def beat(self) -> None:
         """Renew the lock's owner file."""
         self._beat_at = time.monotonic()
+        self.claim()
+        if not self.leaving:
+            self.tell_order()
+
+    def claim(self) -> None:
+        """Write down whose the lab is, and how its slots and the machine stand; leave when it is somebody else's."""
         if self.desk.epoch() != self.epoch:  # taken over from another host: what is left of ours goes home
             self.leaving = True
             return
-        self.claim()
-        self.tell_order()
-
-    def claim(self) -> None:
-        """Write down whose the lab is, and how its slots and the machine stand."""
         self._taken = len(self.jobs())
         claim = asdict(this_process()) | {"heartbeat": time.time(), "slots": len(self.slots), "taken": self._taken}
         write_atomically(self.desk.owner, json.dumps(claim | {"devices": self.duties.monitor.told()}))
