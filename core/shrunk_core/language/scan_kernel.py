@@ -18,7 +18,6 @@ from .byte_classes import (
     FORM_BELOW,
     JOINT,
     LEAD,
-    LETTER,
     LOWER_CASED,
     NO,
     OPENS,
@@ -78,7 +77,32 @@ def _joins_numbers(raw, at, kinds, of_characters, signs):
 
 
 @njit(nogil=True, inline="always")
-def _may_end(raw, place, behind, signs, abbreviation_endings):
+def _is_letter(b):
+    return (b >= 65 and b <= 90) or (b >= 97 and b <= 122)
+
+
+@njit(nogil=True, inline="always")
+def _ending(one, two, three):
+    """Where the last letters of a word, the last one first, are in `ABBREVIATION_ENDINGS`."""
+    third = three & 31 if _is_letter(three) else 0
+    return (one & 31) << 10 | (two & 31) << 5 | third
+
+
+@njit(nogil=True, inline="always")
+def _after_dot(one, two, length, abbreviation):
+    """If a sentence may end with a dot: not after what may be an abbreviation or an initial; after no plain word the rule is
+    asked. one, two: the bytes before the dot, the last one first. length: of what is before the dot."""
+    if length == 1 and one >= 65 and one <= 90 and one != 73:
+        return NO
+    if not _is_letter(one) or not _is_letter(two):
+        return ASK
+    if abbreviation:
+        return NO if length == 2 else ASK
+    return YES
+
+
+@njit(nogil=True, inline="always")
+def _may_end(raw, place, behind, signs, endings):
     """If a sentence may end after the surface of these bytes."""
     at = behind
     while at > place:
@@ -99,19 +123,9 @@ def _may_end(raw, place, behind, signs, abbreviation_endings):
         return YES if ellipsis else NO
     if at < behind or stop != 46:
         return YES
-    # A dot at the end: not after what may be an abbreviation or an initial; after no plain word the rule is asked.
     at -= 1
     one, two, three = raw[U(at - 1)], raw[U(at - 2)], raw[U(at - 3)]
-    if at - place == 1 and signs[one] & UPPER and one != 73:
-        return NO
-    if signs[one] & LETTER == 0 or signs[two] & LETTER == 0:
-        return ASK
-    third = signs[three] & LETTER != 0
-    code = np.int64(one | 32) + (np.int64(two | 32) << 8) + (np.int64(three | 32) << 16 if third else 0)
-    for k in range(len(abbreviation_endings)):
-        if abbreviation_endings[k] == code:
-            return NO if at - place == 2 else ASK
-    return YES
+    return _after_dot(one, two, at - place, endings[_ending(one, two, three)])
 
 
 @njit(nogil=True, inline="always")
@@ -159,7 +173,7 @@ def _joined(key, second, chunk, nth):
 @njit(nogil=True)
 def _cut(
     raw, windows, fold, limits, ways, links,
-    kinds, of_characters, signs, abbreviation_endings,
+    kinds, of_characters, signs, endings,
     state, found, begin, stop, before, first, heads, asked, doubts,
 ):  # fmt: skip
     """Cut documents into surfaces and forms, from where `state` says, until `_TOGETHER` forms are found. Returns how many
@@ -204,7 +218,7 @@ def _cut(
                         heads[U(n_heads)] = surfaces
                         asked[U(n_heads)] = (ASK_END if ended == ASK else 0) | (ASK_START if starting == ASK else 0)
                         n_heads += 1
-                # Most surfaces are a few letters before a space.
+                # Most surfaces are some letters, and perhaps one sign, before a space.
                 some = False
                 while forms < _TOGETHER:
                     letters, key = _letters(windows[U(at)], fold)
@@ -212,24 +226,38 @@ def _cut(
                     if letters == 8:
                         letters, second = _letters(windows[U(at + 8)], fold)
                         letters += 8
-                    behind = raw[U(at + letters)]
-                    if letters == 0 or letters == 16 or kinds[behind] != WHITE:
+                    if letters == 0 or letters == 16:
                         break
+                    end = at + letters
+                    b = raw[U(end)]
+                    kind = kinds[b]
+                    stops = False
+                    if kind != WHITE:
+                        # One sign between may end a sentence.
+                        if kind != SEPARATOR or kinds[raw[U(end + 1)]] != WHITE:
+                            break
+                        end += 1
+                        stops = signs[b] & STOP != 0 and way != READY
                     some = True
                     begin[U(surfaces)] = at
-                    stop[U(surfaces)] = at + letters
+                    stop[U(surfaces)] = end
                     before[U(surfaces)] = forms_before + forms
                     found[U(3 * forms)] = key
                     found[U(3 * forms + 1)] = second
                     found[U(3 * forms + 2)] = (U(letters) << U(32)) | U(at)
-                    at += letters
                     surfaces += 1
                     forms += 1
-                    if behind != 32:
+                    at = end
+                    ended = NO
+                    if stops:
+                        ended = YES
+                        if b == 46:
+                            one, two, three = raw[U(end - 2)], raw[U(end - 3)], raw[U(end - 4)]
+                            ended = _after_dot(one, two, letters, endings[_ending(one, two, three)])
+                    if raw[U(end)] != 32 or ended != NO:
                         break
                     at += 1
                 if some:
-                    ended = NO
                     continue
                 doubtful = False
                 begin[U(surfaces)] = at
@@ -311,7 +339,7 @@ def _cut(
             ended = NO
             b = raw[U(at - 1)]
             if way != READY and (b >= 0x80 or signs[b] & (STOP | CLOSES)):
-                ended = _may_end(raw, begin[U(surfaces)], at, signs, abbreviation_endings)
+                ended = _may_end(raw, begin[U(surfaces)], at, signs, endings)
             surfaces += 1
         if inside:
             break
@@ -323,13 +351,13 @@ def _cut(
 
 @compiled(
     _BYTES, _WINDOWS, types.uint64, reads(types.int64, 2), _BYTES, types.boolean,  # the text
-    _BYTES, _BYTES, _BYTES, _BYTES, _INT64,  # tables
+    _BYTES, _BYTES, _BYTES, _BYTES, _BYTES,  # tables
     _ROWS, _ROWS, _OUT8, _OUT64, _OUT8, types.int64, types.int64,  # the lexicon
     _OUT32, _OUT32, _OUT32, _OUT32, _OUT64, _OUT32, _OUT8, _OUT32,
 )  # fmt: skip
 def scan(
     raw, windows, fold, limits, ways, links,
-    kinds, folded, of_characters, signs, abbreviation_endings,
+    kinds, folded, of_characters, signs, endings,
     rows, often, arena, ends, plain, known, used,
     begin, stop, before, numbers, first, heads, asked, doubts,
 ):  # fmt: skip
@@ -350,7 +378,7 @@ def scan(
     while True:
         done = state[FORMS]
         forms = _cut(
-            raw, windows, fold, limits, ways, links, kinds, of_characters, signs, abbreviation_endings,
+            raw, windows, fold, limits, ways, links, kinds, of_characters, signs, endings,
             state, found, begin, stop, before, first, heads, asked, doubts,
         )  # fmt: skip
         n = from_often(found, forms, often, missing, numbers[done:])
