@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT / "tests" / "unit"))
 import psutil  # noqa: E402
 from shrunk_core.config.lab import init_lab  # noqa: E402
 from shrunk_core.record.events import encode  # noqa: E402
-from store_lab import born, evaluated, finished, started, step  # noqa: E402  # pyright: ignore[reportMissingImports]
+from store_lab import born, evaluated, finished, started, step  # noqa: E402
 
 COLUMNS, LINES = 120, 40
 HEAVY = ("torch", "transformers", "datasets", "pandas", "duckdb", "pyarrow")

@@ -61,3 +61,10 @@ def short(value: float | None) -> str:
 def several(count: int, noun: str) -> str:
     """1 run, 2 runs."""
     return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def fitting(title: str, width: int) -> str:
+    """A title without its last parts, by commas, where they do not fit: better none than half a word."""
+    while len(title) > width and ", " in title:
+        title = title.rpartition(", ")[0]
+    return title

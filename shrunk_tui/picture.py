@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .format import fitting
 from .marks import glyph_of
 from .raster import BRAILLE, Spans, Window, cells, dots, smoothed, spans
 from .ticks import ticks
@@ -131,7 +132,7 @@ def compose(scene: Scene, width: int, height: int, cache: Cache | None = None) -
     lines = [_smooth(line, scene.smoothing, cache) for line in scene.lines if len(line.x)]
     extent = extent_of(scene)
     if extent is None or width < 16 or height < 5:
-        canvas.write(0, 0, scene.title, TITLE)
+        canvas.write(0, 0, fitting(scene.title, width), TITLE)
         canvas.write(max(0, (width - len(scene.empty)) // 2), height // 2, scene.empty, AXIS)
         return Picture(codes=canvas.codes, styles=canvas.styles, window=None)
     left, right = scene.zoom_x or extent
@@ -144,7 +145,7 @@ def compose(scene: Scene, width: int, height: int, cache: Cache | None = None) -
     cache.sweep()
     bottom, top, cut = _heights(scene, collapsed)
     window = Window(left=left, right=right, bottom=bottom, top=top)
-    canvas.write(0, 0, scene.title, TITLE)
+    canvas.write(0, 0, fitting(scene.title, width), TITLE)
     _axes(canvas, scene, window, gutter, columns, rows)
     _rules(canvas, scene, window, gutter, columns, rows, names=False)
     _curves(canvas, scene, lines, collapsed, window, gutter, columns, rows, tall)

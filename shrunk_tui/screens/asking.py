@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.segment import Segment
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import ScrollableContainer, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.strip import Strip
 from textual.widgets import Input, OptionList, SelectionList, Static
 from textual.widgets.option_list import Option
 from textual.widgets.selection_list import Selection
@@ -93,6 +95,18 @@ class Choose(ModalScreen[str | None]):
         self.dismiss(self.choices[event.option_index][0])
 
 
+class Boxes(SelectionList[str]):
+    """A list with boxes in which only what is chosen has a cross: Textual's tells them apart by colour alone."""
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y)
+        at = self.scroll_offset.y + y
+        if at >= self.option_count or self.get_option_at_index(at).value in self.selected:
+            return strip
+        left, inner, *rest = strip
+        return Strip([left, Segment(" " * len(inner.text), inner.style), *rest])
+
+
 class ChooseSeveral(ModalScreen[list[str] | None]):
     """Several of a list: space puts in and takes out, enter is done."""
 
@@ -106,7 +120,7 @@ class ChooseSeveral(ModalScreen[list[str] | None]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(self.question, markup=False)
-            yield SelectionList[str](*(Selection(Content(t), v, v in self.chosen) for v, t in self.choices))
+            yield Boxes(*(Selection(Content(t), v, v in self.chosen) for v, t in self.choices))
             yield Static("space: in or out  enter: done  esc: leave", classes="hint")
 
     def on_mount(self) -> None:

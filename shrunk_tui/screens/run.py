@@ -139,6 +139,8 @@ previous and next run of the grid. Tab goes into a chart: crosshair, zoom and pa
         """Read what the charts and the panel need, in a thread."""
         self._stale = False
         row = self.session.rows.get(self.run_id)
+        if self.has_class("-empty") and row is not None:
+            self.call_after_refresh(self._take_focus)  # what was to have it was not there to take it
         self.set_class(row is None, "-empty")
         if row is None:
             if self.session.looked:

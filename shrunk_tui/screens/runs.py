@@ -131,6 +131,8 @@ Chart (Tab goes there): left and right move a crosshair, + - zoom, < > pan, { } 
             if run_id in rows:
                 self.values[run_id] = values_of(rows[run_id])
         self.marked &= set(rows)
+        if self.has_class("-empty") and rows and self.app.focused is None:
+            self.table.call_after_refresh(self.table.focus)  # the first runs: now there is something to have the focus
         self.set_class(not rows, "-empty")
         if not rows:
             self.query_one("#runs-empty", Static).update(EMPTY)

@@ -147,6 +147,8 @@ class SystemPane(Pane):
         self._put("#system-alerts", "\n".join(alerts) or "No alerts.")
 
     def _failed(self, problem: Exception) -> None:
+        if self.now is None:
+            self.query_one("#system-meters", Static).update("")
         self.query_one("#system-supervisor", Static).update(f"The machine cannot be read: {problem}")
 
     def _put(self, where: str, text: str) -> None:

@@ -36,6 +36,7 @@ NOT_TRAINED = (
     "Scores of downstream tasks stand here once a run has finished. 2 designs a grid, 1 shows what runs.\n"
     "Headless: shrunk glue GRID --tasks bigram-shift --baseline untrained"
 )
+STARTING = "shrunk_tui.screens.tasks_starting"
 VIEWS = {"cell": "Cell", "gain": "Gain", "perplexity": "Perplexity"}
 
 
@@ -338,10 +339,9 @@ class TasksPane(Pane):
     def _start(self, gaps: list[tuple[Model, Task]]) -> None:
         if self.refuse_write("score tasks"):
             return
-        from .tasks_starting import missing_cells
-
         self.app.notify("Looking at the rows of these tasks ...", timeout=3)
-        self.session.work(self, missing_cells, self.session.lab, gaps, then=self._confirm, group="plan")
+        place = f"{STARTING}:missing_cells"
+        self.session.work(self, self.session.aside, place, self.session.lab, gaps, then=self._confirm, group="plan")
 
     def action_new(self) -> None:
         """Ask for tasks, and where their rows are unless they are probes."""
@@ -365,12 +365,8 @@ class TasksPane(Pane):
         self.app.push_screen(AskText("Score all finished runs on which tasks?", "bigram-shift", hint), named)
 
     def _plan_new(self, tasks: str, source: str) -> None:
-        from .tasks_starting import new_cells
-
-        assert self.book is not None
-        self.session.work(
-            self, new_cells, self.session.lab, self.book, tasks, source, True, then=self._confirm, group="plan"
-        )  # fmt: skip
+        asked = (f"{STARTING}:new_cells", self.session.lab, self.book, tasks, source, True)
+        self.session.work(self, self.session.aside, *asked, then=self._confirm, group="plan")
 
     def _confirm(self, asked: Asked) -> None:
         refused = "; ".join(asked.refused[:3]) + (f"; and {len(asked.refused) - 3} more" if asked.refused[3:] else "")

@@ -95,7 +95,8 @@ class SettingList(Vertical):
         self.lines.clear_options()
         self.lines.add_options(Option(_prompt(row), disabled=not row.key) for row in rows)
         keys = [r.key for r in rows]
-        self.lines.highlighted = keys.index(before) if before in keys else next((i for i, k in enumerate(keys) if k), 0)
+        first = next((i for i, k in enumerate(keys) if k), 0)  # a heading has no key, and cannot be chosen
+        self.lines.highlighted = keys.index(before) if before and before in keys else first
 
     def say(self, text: str, *, error: bool = False) -> None:
         words = self.query_one("#setting-words", Static)

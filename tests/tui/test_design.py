@@ -171,3 +171,12 @@ def test_on_a_narrow_terminal_one_view_at_a_time(lab: Path) -> None:
         assert pane.query_one("#design-chart").region.height > 10
 
     story(lab, tell, size=(80, 24))
+
+
+def test_enter_edits_the_first_setting_at_once(lab: Path) -> None:
+    async def tell(pilot: Pilot[None], pane: DesignPane) -> None:
+        assert pane.form.key == "name"
+        await pilot.press("enter")
+        assert pane.form.editing == "name"
+
+    story(lab, tell)

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from shrunk_tui.app import ShrunkApp
 from shrunk_tui.session import LabSession
+from shrunk_tui.widgets.live_chart import LiveChart
 
 from .stage import fill, play, screen_text, settle, until
 
@@ -37,6 +38,11 @@ def test_runs(lab: Path, size: str, ascii_only: bool, snap_compare) -> None:
     assert snap_compare(app, terminal_size=SIZES[size], run_before=ready)
 
 
+def charts_on(app: ShrunkApp) -> list[LiveChart]:
+    """The charts that are on the screen."""
+    return [chart for chart in app.query(LiveChart) if chart.is_on_screen and chart.size.area]
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_run(lab: Path, size: str, snap_compare) -> None:
     ids = fill(lab)
@@ -45,9 +51,9 @@ def test_run(lab: Path, size: str, snap_compare) -> None:
     async def ready(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app.session.looked and app.pane is not None, 20)
         app.go("run", run_id=ids[1])
-        await until(pilot, lambda: "update" in screen_text(app), 20)
+        await until(pilot, lambda: ids[1] in screen_text(app) and "100/100" in screen_text(app), 20)
+        await until(pilot, lambda: all(c.picture is not None and c.picture.window for c in charts_on(app)), 20)
         await settle(pilot)
-        await settle(pilot)  # charts ask for their curve once they are laid out
         text = " ".join(screen_text(app).split())
         for word in (
             "H64",

@@ -160,3 +160,16 @@ def test_a_terminal_of_sixteen_colours_is_sent_no_others(lab: Path) -> None:
     codes = re.findall(rb"\x1b\[([0-9;]*)m", text)
     assert any(re.search(rb"(^|;)[39][0-7](;|$)", code) for code in codes), "colours, of the sixteen"
     assert not [code for code in codes if re.search(rb"[34]8;[25]", code)]
+
+
+def test_chosen_and_not_chosen_columns_differ_by_a_sign(lab: Path) -> None:
+    fill(lab)
+
+    async def story(app: ShrunkApp, pilot: Pilot[None]) -> None:
+        await pilot.press("c")
+        await settle(pilot)
+        lines = screen_text(app).splitlines()
+        assert "X" in next(line for line in lines if "FLOPs (flops)" in line)
+        assert "X" not in next(line for line in lines if "id (run_id)" in line)
+
+    play(lab, story)

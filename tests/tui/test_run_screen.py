@@ -12,7 +12,7 @@ from shrunk_tui.screens.asking import Choose
 from shrunk_tui.screens.run import CHARTS, PANELS
 from shrunk_tui.widgets.live_chart import LiveChart
 
-from .stage import fill, play, screen_text, settle
+from .stage import fill, play, screen_text, settle, until
 
 
 def test_opened_from_the_table_it_shows_the_run(lab: Path) -> None:
@@ -90,3 +90,21 @@ def test_where_there_is_little_room_one_chart_at_a_time(lab: Path) -> None:
             assert seen == [f"run-{name}"]
 
     play(lab, story, size=(80, 24), start="run")
+
+
+def test_keys_work_as_soon_as_the_first_run_is_there(lab: Path) -> None:
+    """While there is none, nothing that these screens act on can have the focus."""
+
+    async def runs(app: ShrunkApp, pilot: Pilot[None]) -> None:
+        assert "no runs yet" in screen_text(app) and app.focused is None
+        fill(lab)
+        await until(pilot, lambda: app.focused is not None)
+        assert app.focused is app.query_one("#runs-table")
+
+    play(lab, runs)
+
+    async def run(app: ShrunkApp, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.focused is not None)
+        assert "d Diff" in screen_text(app)
+
+    play(lab, run, start="run")

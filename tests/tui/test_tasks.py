@@ -114,11 +114,14 @@ def test_from_the_matrix_to_a_cell_a_gain_a_correlation_and_a_start(
     monkeypatch.setattr(
         "shrunk_core.engine.cells.submit_cells", lambda lab, cells: asked.extend(cells) or {"queued": []}
     )
-    monkeypatch.setattr(
-        tasks_starting,
-        "missing_cells",
-        lambda lab, gaps: tasks_starting.Asked(cells=(cell(gaps[0][0].run_id, task=SST2),)),
-    )
+    elsewhere = LabSession.aside
+
+    def aside(session: LabSession, place: str, *arguments: Any) -> Any:
+        if place.endswith(":missing_cells"):
+            return tasks_starting.Asked(cells=(cell(arguments[1][0][0].run_id, task=SST2),))
+        return elsewhere(session, place, *arguments)
+
+    monkeypatch.setattr(LabSession, "aside", aside)
 
     async def tell(pilot: Pilot[None], pane: TasksPane) -> None:
         table = pane.matrix

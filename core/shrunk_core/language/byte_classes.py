@@ -99,5 +99,15 @@ def _signs() -> np.ndarray:
 SIGNS = _signs()
 """uint8 [256]: the bits above; of bytes beyond ASCII none."""
 
-ABBREVIATION_ENDINGS = np.unique([int.from_bytes(a[-3:].encode(), "big") for a in ABBREVIATIONS if a[-2:].isalpha()])
-"""int64: the last three bytes of abbreviations in lower case, packed; 0 first for those of two letters."""
+
+def _endings() -> np.ndarray:
+    table = np.zeros(32 * 32 * 32, dtype=np.uint8)
+    for abbreviation in ABBREVIATIONS:
+        if abbreviation[-2:].isalpha():
+            one, two, three, *_ = (*(ord(c) & 31 for c in reversed(abbreviation)), 0, 0)
+            table[one << 10 | two << 5 | three] = 1
+    return table
+
+
+ABBREVIATION_ENDINGS = _endings()
+"""uint8 [32 ** 3]: 1 where some abbreviation ends so, by the last letter and the two before, 0 for none, five bits each."""

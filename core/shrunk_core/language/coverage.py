@@ -82,7 +82,7 @@ class _Ranks:
             self._forms = self._sieve.forms
             self._counted, self._lowest = Growing(), Growing()
             self._names: list[tuple[str, ...]] = []
-        new = [self._forms.words(number) for number in range(len(self._names), len(self._forms))]
+        new = self._forms.words_of(range(len(self._names), len(self._forms)))
         self._names += new
         self._counted.add(np.array([len(words) for words in new], dtype=np.int64))
         rarest = [max((self._rank.get(word, self._outside) for word in words), default=0) for words in new]

@@ -121,9 +121,8 @@ class Filter:
         if len(self._times):
             self._unknown = self.unknown
         self._times = Growing()
-        self._tally, self._plain_forms = Growing(), Growing()
-        self._tally.add(np.ones(1, dtype=np.int64))  # a link
-        self._plain_forms.add(np.zeros(1, dtype=np.int64))
+        self._tally, self._small, self._plain_forms = Growing(), Growing(np.uint8), Growing(np.uint8)
+        self._add(np.ones(1, dtype=np.int64), np.zeros(1, dtype=bool))  # a link
         self._strange: dict[int, list[str]] = {}  # the unknown words of forms that are not one word as it is
         self._plain_are_known = True
         self.forms = Forms(self.rule.how, self._learn)
@@ -135,13 +134,20 @@ class Filter:
         """Counted and unknown words of forms met first."""
         tally = np.full(len(plain), 1 if self._plain_are_known else 1 + _UNKNOWN, dtype=np.int64)
         vocabulary = self.vocabulary
-        for i in np.flatnonzero(~plain).tolist():
-            words = self.forms.words(first + i)
+        others = np.flatnonzero(~plain).tolist()
+        for i, words in zip(others, self.forms.words_of([first + i for i in others]), strict=True):
             tally[i] = len(words)
             strange = [word for word in words if word not in vocabulary] if vocabulary is not None else None
             if strange:
                 tally[i] += _UNKNOWN * len(strange)
                 self._strange[first + i] = strange
+        self._add(tally, plain)
+
+    def _add(self, tally: np.ndarray, plain: np.ndarray) -> None:
+        from .unit_kernels import SMALL
+
+        counted, unknown = tally & (_UNKNOWN - 1), tally >> _UNKNOWN_BITS
+        self._small.add(np.where((counted < 15) & (unknown < 15), counted | unknown << 4, SMALL))
         self._tally.add(tally)
         self._plain_forms.add(plain)
 
@@ -229,7 +235,7 @@ class Filter:
         from .unit_kernels import add_up
 
         sums = np.empty(len(scan.before), dtype=np.int64)
-        add_up(scan.numbers, scan.before, self._tally.array(), sums, times, strange)
+        add_up(scan.numbers, scan.before, self._small.array(), self._tally.array(), sums, times, strange)
         return sums
 
     def _grow(self, heads: np.ndarray, scan: Scan) -> tuple[np.ndarray, np.ndarray, int]:

@@ -128,10 +128,10 @@ class Lexicon:
 
 
 class Growing:
-    """int64 values of forms by number: an array that grows at its end."""
+    """Values of forms by number: an array that grows at its end."""
 
-    def __init__(self) -> None:
-        self._values = np.zeros(1 << 12, dtype=np.int64)
+    def __init__(self, dtype: type = np.int64) -> None:
+        self._values = np.zeros(1 << 12, dtype=dtype)
         self._size = 0
 
     def __len__(self) -> int:

@@ -13,10 +13,10 @@ from .byte_classes import AS_WRITTEN, ASK_END, ASK_START, LOWER_CASED, READY, By
 from .lexicon import LIMIT, Lexicon, Scan, Text
 from .sentences import can_end, can_start
 from .units import documents_of, spans
-from .words import LINK, Normalisation, is_link, normalise
+from .words import APOSTROPHES, LINK, Normalisation, is_link, normalise
 
-BLOCK = 600_000
-"""Bytes of documents looked at together, at least; one document is never cut."""
+BLOCK = 2_500_000
+"""Bytes of documents looked at together, at least; one document is never cut. Of fewer the arrays are too short to pay."""
 
 _LINK_NUMBER = 0
 
@@ -76,6 +76,19 @@ class Forms:
         if number == _LINK_NUMBER:
             return (LINK,)
         return normalise(form, self._how)
+
+    def words_of(self, numbers: Iterable[int]) -> list[tuple[str, ...]]:
+        """The counted words of many forms."""
+        numbers = list(numbers)
+        bare = " ".join([self.names[n] for n in numbers])
+        if self._how.join_apostrophes and self._how.skip_punctuation:
+            for sign in APOSTROPHES:
+                bare = bare.replace(sign, "")
+        # What is ASCII letters once the apostrophes are gone is a word as it is, and that most are.
+        return [
+            (word,) if word.isascii() and word.isalpha() and len(word) > 1 else self.words(n)
+            for n, word in zip(numbers, bare.split(" "), strict=bool(numbers))
+        ]
 
     def scan(self, text: Text, ways: np.ndarray | None = None) -> Scan:
         """The surfaces and forms of a text; a link is one form."""

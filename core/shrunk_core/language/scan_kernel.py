@@ -18,20 +18,18 @@ from .byte_classes import (
     FORM_BELOW,
     JOINT,
     LEAD,
-    LETTER,
     LOWER_CASED,
     NO,
-    OPENS,
     READY,
     SEPARATOR,
     STOP,
     SURELY,
-    UPPER,
     WHITE,
     YES,
 )
 from .compiled import U, compiled, reads, writes
 from .number_kernel import MIX, from_often, grown, number_missing, twice
+from .sentence_kernel import after_dot, ending, may_end, may_start
 
 # Where `_cut` goes on: places in its `state`.
 AT, DOCUMENT, ENDED, INSIDE, DOUBTFUL, FORMS, SURFACES, HEADS, DOUBTS = range(9)
@@ -42,7 +40,7 @@ _ONES = np.uint64(0x0101010101010101)
 _TOGETHER = 1024
 """Forms that are looked up together."""
 
-_BYTES, _INT64 = reads(types.uint8), reads(types.int64)
+_BYTES = reads(types.uint8)
 _WINDOWS = types.Array(types.uint64, 1, "A", readonly=True, aligned=False)
 _OUT8, _OUT32, _OUT64, _ROWS = (writes(t) for t in (types.uint8, types.int32, types.int64, types.uint64))
 
@@ -78,61 +76,6 @@ def _joins_numbers(raw, at, kinds, of_characters, signs):
 
 
 @njit(nogil=True, inline="always")
-def _may_end(raw, place, behind, signs, abbreviation_endings):
-    """If a sentence may end after the surface of these bytes."""
-    at = behind
-    while at > place:
-        b = raw[U(at - 1)]
-        if signs[b] & CLOSES:
-            at -= 1
-        elif (b == 0x9D or b == 0x99) and at - place > 2 and raw[U(at - 2)] == 0x80 and raw[U(at - 3)] == 0xE2:
-            at -= 3
-        elif b == 0xBB and at - place > 1 and raw[U(at - 2)] == 0xC2:
-            at -= 2
-        else:
-            break
-    if at == place:
-        return NO
-    stop = raw[U(at - 1)]
-    if signs[stop] & STOP == 0:
-        ellipsis = stop == 0xA6 and at - place > 2 and raw[U(at - 2)] == 0x80 and raw[U(at - 3)] == 0xE2
-        return YES if ellipsis else NO
-    if at < behind or stop != 46:
-        return YES
-    # A dot at the end: not after what may be an abbreviation or an initial; after no plain word the rule is asked.
-    at -= 1
-    one, two, three = raw[U(at - 1)], raw[U(at - 2)], raw[U(at - 3)]
-    if at - place == 1 and signs[one] & UPPER and one != 73:
-        return NO
-    if signs[one] & LETTER == 0 or signs[two] & LETTER == 0:
-        return ASK
-    third = signs[three] & LETTER != 0
-    code = np.int64(one | 32) + (np.int64(two | 32) << 8) + (np.int64(three | 32) << 16 if third else 0)
-    for k in range(len(abbreviation_endings)):
-        if abbreviation_endings[k] == code:
-            return NO if at - place == 2 else ASK
-    return YES
-
-
-@njit(nogil=True, inline="always")
-def _may_start(raw, at, signs):
-    """If a sentence may start with the surface that begins here."""
-    while True:
-        b = raw[U(at)]
-        if signs[b] & OPENS:
-            at += 1
-        elif b == 0xE2 and raw[U(at + 1)] == 0x80 and (raw[U(at + 2)] in (0x9C, 0x98, 0x94)):
-            at += 3
-        elif b == 0xC2 and raw[U(at + 1)] == 0xAB:
-            at += 2
-        else:
-            break
-    if b >= 0x80:
-        return ASK
-    return YES if signs[b] & (UPPER | DIGIT) else NO
-
-
-@njit(nogil=True, inline="always")
 def _letters(window, fold):
     """Of eight bytes as a number: how many ASCII letters it begins with, and these."""
     low = (window | U(0x2020202020202020)) & _SEVEN_BITS
@@ -159,7 +102,7 @@ def _joined(key, second, chunk, nth):
 @njit(nogil=True)
 def _cut(
     raw, windows, fold, limits, ways, links,
-    kinds, of_characters, signs, abbreviation_endings,
+    kinds, of_characters, signs, endings,
     state, found, begin, stop, before, first, heads, asked, doubts,
 ):  # fmt: skip
     """Cut documents into surfaces and forms, from where `state` says, until `_TOGETHER` forms are found. Returns how many
@@ -199,12 +142,12 @@ def _cut(
                 if ended != NO:
                     starting = SURELY
                     if ended != SURELY:
-                        starting = YES if way == LOWER_CASED else _may_start(raw, at, signs)
+                        starting = YES if way == LOWER_CASED else may_start(raw, at, signs)
                     if starting != NO:
                         heads[U(n_heads)] = surfaces
                         asked[U(n_heads)] = (ASK_END if ended == ASK else 0) | (ASK_START if starting == ASK else 0)
                         n_heads += 1
-                # Most surfaces are a few letters before a space.
+                # Most surfaces are some letters, and perhaps one sign, before a space.
                 some = False
                 while forms < _TOGETHER:
                     letters, key = _letters(windows[U(at)], fold)
@@ -212,24 +155,38 @@ def _cut(
                     if letters == 8:
                         letters, second = _letters(windows[U(at + 8)], fold)
                         letters += 8
-                    behind = raw[U(at + letters)]
-                    if letters == 0 or letters == 16 or kinds[behind] != WHITE:
+                    if letters == 0 or letters == 16:
                         break
+                    end = at + letters
+                    b = raw[U(end)]
+                    kind = kinds[b]
+                    stops = False
+                    if kind != WHITE:
+                        # One sign between may end a sentence.
+                        if kind != SEPARATOR or kinds[raw[U(end + 1)]] != WHITE:
+                            break
+                        end += 1
+                        stops = signs[b] & STOP != 0 and way != READY
                     some = True
                     begin[U(surfaces)] = at
-                    stop[U(surfaces)] = at + letters
+                    stop[U(surfaces)] = end
                     before[U(surfaces)] = forms_before + forms
                     found[U(3 * forms)] = key
                     found[U(3 * forms + 1)] = second
                     found[U(3 * forms + 2)] = (U(letters) << U(32)) | U(at)
-                    at += letters
                     surfaces += 1
                     forms += 1
-                    if behind != 32:
+                    at = end
+                    ended = NO
+                    if stops:
+                        ended = YES
+                        if b == 46:
+                            one, two, three = raw[U(end - 2)], raw[U(end - 3)], raw[U(end - 4)]
+                            ended = after_dot(one, two, letters, endings[ending(one, two, three)])
+                    if raw[U(end)] != 32 or ended != NO:
                         break
                     at += 1
                 if some:
-                    ended = NO
                     continue
                 doubtful = False
                 begin[U(surfaces)] = at
@@ -311,7 +268,7 @@ def _cut(
             ended = NO
             b = raw[U(at - 1)]
             if way != READY and (b >= 0x80 or signs[b] & (STOP | CLOSES)):
-                ended = _may_end(raw, begin[U(surfaces)], at, signs, abbreviation_endings)
+                ended = may_end(raw, begin[U(surfaces)], at, signs, endings)
             surfaces += 1
         if inside:
             break
@@ -323,13 +280,13 @@ def _cut(
 
 @compiled(
     _BYTES, _WINDOWS, types.uint64, reads(types.int64, 2), _BYTES, types.boolean,  # the text
-    _BYTES, _BYTES, _BYTES, _BYTES, _INT64,  # tables
+    _BYTES, _BYTES, _BYTES, _BYTES, _BYTES,  # tables
     _ROWS, _ROWS, _OUT8, _OUT64, _OUT8, types.int64, types.int64,  # the lexicon
     _OUT32, _OUT32, _OUT32, _OUT32, _OUT64, _OUT32, _OUT8, _OUT32,
 )  # fmt: skip
 def scan(
     raw, windows, fold, limits, ways, links,
-    kinds, folded, of_characters, signs, abbreviation_endings,
+    kinds, folded, of_characters, signs, endings,
     rows, often, arena, ends, plain, known, used,
     begin, stop, before, numbers, first, heads, asked, doubts,
 ):  # fmt: skip
@@ -350,7 +307,7 @@ def scan(
     while True:
         done = state[FORMS]
         forms = _cut(
-            raw, windows, fold, limits, ways, links, kinds, of_characters, signs, abbreviation_endings,
+            raw, windows, fold, limits, ways, links, kinds, of_characters, signs, endings,
             state, found, begin, stop, before, first, heads, asked, doubts,
         )  # fmt: skip
         n = from_often(found, forms, often, missing, numbers[done:])

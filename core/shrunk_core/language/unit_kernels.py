@@ -8,19 +8,28 @@ from numba import types
 from .compiled import U, compiled, reads, writes
 
 _BYTES, _INT32, _INT64 = reads(types.uint8), reads(types.int32), reads(types.int64)
+SMALL = 255
+
 _OUT8, _OUT64 = writes(types.uint8), writes(types.int64)
 
 
-@compiled(_INT32, _INT32, _INT64, _OUT64, _OUT64, types.int64)
-def add_up(numbers, before, tally, sums, times, strange):
-    """The tallies of all forms before each surface, and how often each form of a tally of `strange` and more is met."""
+@compiled(_INT32, _INT32, _BYTES, _INT64, _OUT64, _OUT64, types.int64)
+def add_up(numbers, before, small, tally, sums, times, strange):
+    """The tallies of all forms before each surface, and how often each form of a tally of `strange` and more is met.
+
+    small: of each form its tally in one byte, so that all of them stay at hand: the lower 32 bits in four, the upper ones in
+    the other four; `SMALL` says that it is too large for that, and to be found in `tally`.
+    """
     total, surface = 0, 0
     for form in range(len(numbers)):
         while before[U(surface)] == form:
             sums[U(surface)] = total
             surface += 1
         number = U(numbers[U(form)])
-        of_form = tally[number]
+        code = np.int64(small[number])
+        of_form = (code & 15) | (code >> 4) << 32
+        if code == SMALL:
+            of_form = tally[number]
         total += of_form
         if of_form >= strange:
             times[number] += 1
