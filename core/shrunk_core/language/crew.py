@@ -117,14 +117,17 @@ def _serve() -> None:
     while True:
         try:
             item = pickle.load(source)
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):  # closed, or torn off by the end of the parent
             return
         try:
             answer = (True, job(item))
         except Exception as problem:  # noqa: BLE001 - it is the parent's to judge
             answer = (False, problem)
-        pickle.dump(answer, out, pickle.HIGHEST_PROTOCOL)
-        out.flush()
+        try:
+            pickle.dump(answer, out, pickle.HIGHEST_PROTOCOL)
+            out.flush()
+        except BrokenPipeError:  # the parent was killed, and nobody asks any more
+            os._exit(1)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class Draft:
             file.flush()
             os.fdatasync(file.fileno())
         sizes = {name: file.tell() for name, file in self._files.items()}
-        write_json(self.folder / _STATE, {**state, "sizes": sizes})
+        write_json(self.folder / _STATE, {**state, "sizes": sizes}, indent=None)
         sync(self.folder)
 
     def close(self) -> None:

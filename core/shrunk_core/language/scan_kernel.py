@@ -20,17 +20,16 @@ from .byte_classes import (
     LEAD,
     LOWER_CASED,
     NO,
-    OPENS,
     READY,
     SEPARATOR,
     STOP,
     SURELY,
-    UPPER,
     WHITE,
     YES,
 )
 from .compiled import U, compiled, reads, writes
 from .number_kernel import MIX, from_often, grown, number_missing, twice
+from .sentence_kernel import after_dot, ending, may_end, may_start
 
 # Where `_cut` goes on: places in its `state`.
 AT, DOCUMENT, ENDED, INSIDE, DOUBTFUL, FORMS, SURFACES, HEADS, DOUBTS = range(9)
@@ -41,7 +40,7 @@ _ONES = np.uint64(0x0101010101010101)
 _TOGETHER = 1024
 """Forms that are looked up together."""
 
-_BYTES, _INT64 = reads(types.uint8), reads(types.int64)
+_BYTES = reads(types.uint8)
 _WINDOWS = types.Array(types.uint64, 1, "A", readonly=True, aligned=False)
 _OUT8, _OUT32, _OUT64, _ROWS = (writes(t) for t in (types.uint8, types.int32, types.int64, types.uint64))
 
@@ -74,76 +73,6 @@ def _joins_numbers(raw, at, kinds, of_characters, signs):
     if behind < 0x80:
         return signs[behind] & DIGIT != 0
     return kinds[behind] < FORM_BELOW or of_characters[_place(behind, raw[U(at + 2)], raw[U(at + 3)])] == 0
-
-
-@njit(nogil=True, inline="always")
-def _is_letter(b):
-    return (b >= 65 and b <= 90) or (b >= 97 and b <= 122)
-
-
-@njit(nogil=True, inline="always")
-def _ending(one, two, three):
-    """Where the last letters of a word, the last one first, are in `ABBREVIATION_ENDINGS`."""
-    third = three & 31 if _is_letter(three) else 0
-    return (one & 31) << 10 | (two & 31) << 5 | third
-
-
-@njit(nogil=True, inline="always")
-def _after_dot(one, two, length, abbreviation):
-    """If a sentence may end with a dot: not after what may be an abbreviation or an initial; after no plain word the rule is
-    asked. one, two: the bytes before the dot, the last one first. length: of what is before the dot."""
-    if length == 1 and one >= 65 and one <= 90 and one != 73:
-        return NO
-    if not _is_letter(one) or not _is_letter(two):
-        return ASK
-    if abbreviation:
-        return NO if length == 2 else ASK
-    return YES
-
-
-@njit(nogil=True, inline="always")
-def _may_end(raw, place, behind, signs, endings):
-    """If a sentence may end after the surface of these bytes."""
-    at = behind
-    while at > place:
-        b = raw[U(at - 1)]
-        if signs[b] & CLOSES:
-            at -= 1
-        elif (b == 0x9D or b == 0x99) and at - place > 2 and raw[U(at - 2)] == 0x80 and raw[U(at - 3)] == 0xE2:
-            at -= 3
-        elif b == 0xBB and at - place > 1 and raw[U(at - 2)] == 0xC2:
-            at -= 2
-        else:
-            break
-    if at == place:
-        return NO
-    stop = raw[U(at - 1)]
-    if signs[stop] & STOP == 0:
-        ellipsis = stop == 0xA6 and at - place > 2 and raw[U(at - 2)] == 0x80 and raw[U(at - 3)] == 0xE2
-        return YES if ellipsis else NO
-    if at < behind or stop != 46:
-        return YES
-    at -= 1
-    one, two, three = raw[U(at - 1)], raw[U(at - 2)], raw[U(at - 3)]
-    return _after_dot(one, two, at - place, endings[_ending(one, two, three)])
-
-
-@njit(nogil=True, inline="always")
-def _may_start(raw, at, signs):
-    """If a sentence may start with the surface that begins here."""
-    while True:
-        b = raw[U(at)]
-        if signs[b] & OPENS:
-            at += 1
-        elif b == 0xE2 and raw[U(at + 1)] == 0x80 and (raw[U(at + 2)] in (0x9C, 0x98, 0x94)):
-            at += 3
-        elif b == 0xC2 and raw[U(at + 1)] == 0xAB:
-            at += 2
-        else:
-            break
-    if b >= 0x80:
-        return ASK
-    return YES if signs[b] & (UPPER | DIGIT) else NO
 
 
 @njit(nogil=True, inline="always")
@@ -213,7 +142,7 @@ def _cut(
                 if ended != NO:
                     starting = SURELY
                     if ended != SURELY:
-                        starting = YES if way == LOWER_CASED else _may_start(raw, at, signs)
+                        starting = YES if way == LOWER_CASED else may_start(raw, at, signs)
                     if starting != NO:
                         heads[U(n_heads)] = surfaces
                         asked[U(n_heads)] = (ASK_END if ended == ASK else 0) | (ASK_START if starting == ASK else 0)
@@ -253,7 +182,7 @@ def _cut(
                         ended = YES
                         if b == 46:
                             one, two, three = raw[U(end - 2)], raw[U(end - 3)], raw[U(end - 4)]
-                            ended = _after_dot(one, two, letters, endings[_ending(one, two, three)])
+                            ended = after_dot(one, two, letters, endings[ending(one, two, three)])
                     if raw[U(end)] != 32 or ended != NO:
                         break
                     at += 1
@@ -339,7 +268,7 @@ def _cut(
             ended = NO
             b = raw[U(at - 1)]
             if way != READY and (b >= 0x80 or signs[b] & (STOP | CLOSES)):
-                ended = _may_end(raw, begin[U(surfaces)], at, signs, endings)
+                ended = may_end(raw, begin[U(surfaces)], at, signs, endings)
             surfaces += 1
         if inside:
             break
