@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -199,13 +200,20 @@ class ShrunkApp(App[None]):
 
 def farewell(session: LabSession) -> str | None:
     """What goes on without us, in words; None when nothing does."""
-    count = Counter(row.status.status for row in session.rows.values())
-    busy = [f"{count[s]} {s}" for s in ("running", "queued") if count[s]]
-    if not busy or session.stage:
+    if session.stage:
         return None
-    return (
-        f"Training goes on: {', '.join(busy)}. `shrunk` looks again, `shrunk status` tells, `shrunk stop GRID` stops."
-    )
+    busy = _busy(row.status.status for row in session.rows.values())
+    said = [f"Training goes on: {busy}."] if busy else []
+    if cells := _busy(session.cells.values()):
+        said.append(f"Scoring of tasks goes on: {cells}.")
+    if not said:
+        return None
+    return " ".join([*said, "`shrunk` looks again, `shrunk status` tells, `shrunk stop GRID` stops."])
+
+
+def _busy(statuses: Iterable[str]) -> str:
+    count = Counter(statuses)
+    return ", ".join(f"{count[s]} {s}" for s in ("running", "queued") if count[s])
 
 
 def wants_ascii(asked: bool) -> bool:

@@ -44,6 +44,7 @@ class LabSession:
                    `Pane.refuse_write` before any such action
     rows           run_id -> `watcher.Row` (spec, standing, status), as of the last look; replaced, never changed
     grids          grid name -> `GridSubmitted`
+    cells          job id -> status of the downstream cells that were started from here, as Tasks saw them last
     looked         True once the first look is done: before it, an empty `rows` says nothing
     state          `ViewState`: `state.get("sql.query", "")`, `state.set("sql.query", text)`; saved by itself
     stage          True: this is a replay
@@ -66,6 +67,7 @@ class LabSession:
         self.rows: Mapping[str, Row] = {}
         self.grids: Mapping[str, Any] = {}
         self.looked = False
+        self.cells: Mapping[str, str] = {}
         self.interval = REMOTE_FASTEST if os.environ.get("SSH_CONNECTION") else FASTEST
         self.marks = MarkBook(self.state)
         self._store: Store | None = None

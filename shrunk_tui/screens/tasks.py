@@ -152,7 +152,7 @@ class TasksPane(Pane):
     def _take(self, found: tuple[TaskBook, dict[str, str]]) -> None:
         book, states = found
         first, changed = self.book is None, book != self.book
-        self.book = book
+        self.book, self.session.cells = book, states
         self._head(states)
         if changed:
             self._show_matrix()

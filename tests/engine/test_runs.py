@@ -312,7 +312,7 @@ def test_a_run_that_breaks_keeps_its_last_good_checkpoint_and_says_where(served:
 
 @on_served
 def test_sql_answers_while_runs_train(served: Path, tmp_path: Path) -> None:
-    lab, grid = served, write_grid(tmp_path, name="asked", updates=4000, evaluate_every=2000, seeds="[30]")
+    lab, grid = served, write_grid(tmp_path, name="questions", updates=4000, evaluate_every=2000, seeds="[30]")
     run = start_and_wait(lab, grid, 20)
     query = f"select count(*) as n, max(update) as u from steps where run_id = '{run.run_id}'"
     for _ in range(3):

@@ -17,7 +17,7 @@ from store_lab import T0, born, evaluated, finished, started, write
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from shrunk_tui.app import ShrunkApp
+from shrunk_tui.app import ShrunkApp, farewell
 from shrunk_tui.screens import tasks_starting
 from shrunk_tui.screens.asking import AskText, Confirm
 from shrunk_tui.screens.tasks import TasksPane
@@ -147,6 +147,13 @@ def test_from_the_matrix_to_a_cell_a_gain_a_correlation_and_a_start(
         assert asked[0].task.name == "sst2"
 
     story(scored, tell)
+
+
+def test_who_quits_is_told_that_the_scoring_goes_on(scored: Path) -> None:
+    session = LabSession(scored)
+    assert farewell(session) is None
+    session.cells = {"a/1": "running", "a/2": "queued", "a/3": "queued", "a/4": "finished"}
+    assert (farewell(session) or "").startswith("Scoring of tasks goes on: 1 running, 2 queued. `shrunk` looks again")
 
 
 def test_nothing_starts_in_a_lab_that_is_only_looked_at(scored: Path) -> None:

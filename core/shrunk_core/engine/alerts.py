@@ -36,7 +36,7 @@ class Alerts:
         """Alerts that one event of a run's log gives rise to, or ends.
 
         Divergence: the mean training loss of the last 50 updates lies more than `divergence_rise` nats above the lowest
-        such mean of this run.
+        such mean of this run. It is over when half of that rise is left, so that a loss about the limit is told once.
         """
         curve = self._curves.setdefault(run_id, _Curve())
         curve.heard_at = event.logged_at
@@ -56,7 +56,7 @@ class Alerts:
                         out += self._raise(
                             Alert(alert="divergence", severity="warning", run_id=run_id, message=message)
                         )
-                    else:
+                    elif mean < curve.lowest + self.settings.divergence_rise / 2:
                         out += self._end("divergence", run_id)
             case Started() | Resumed():
                 self._curves[run_id] = _Curve(heard_at=event.logged_at)
@@ -82,7 +82,7 @@ class Alerts:
             curve = self._curves[run_id]
             silent = now - curve.heard_at
             if silent > self.settings.stall_minutes * 60:
-                message = f"no event for {silent / 60:.0f} minutes"
+                message = f"no event for {silent / 60:.0f} minutes" if silent > 90 else f"no event for {silent:.0f} s"
                 out += self._raise(Alert(alert="stall", severity="warning", run_id=run_id, message=message))
             if expected and curve.speed and len(curve.losses) == WINDOW:
                 if curve.speed < self.settings.slow_share * expected:
