@@ -89,7 +89,7 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-P", "-m", "shrunk_tui.cli.app", *map(str, arguments)]
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Return when `condition()` holds; fail the test naming `what` otherwise."""
     until = time.monotonic() + seconds
     while not condition():

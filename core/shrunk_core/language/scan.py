@@ -15,8 +15,8 @@ from .sentences import can_end, can_start
 from .units import documents_of, spans
 from .words import APOSTROPHES, LINK, Normalisation, is_link, normalise
 
-BLOCK = 2_500_000
-"""Bytes of documents looked at together, at least; one document is never cut. Of fewer the arrays are too short to pay."""
+BLOCK = 600_000
+"""Bytes of documents looked at together, at least; one document is never cut."""
 
 _LINK_NUMBER = 0
 
