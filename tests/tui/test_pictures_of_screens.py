@@ -46,13 +46,13 @@ def charts_on(app: ShrunkApp) -> list[LiveChart]:
 @pytest.mark.parametrize("size", SIZES)
 def test_run(lab: Path, size: str, snap_compare) -> None:
     ids = fill(lab)
-    app = ShrunkApp(LabSession(lab, stage=True), "run")
+    app = ShrunkApp(LabSession(lab, stage=True), "runs")
 
     async def ready(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app.session.looked and app.pane is not None, 20)
+        await settle(pilot)
         app.go("run", run_id=ids[1])
         await until(pilot, lambda: ids[1] in screen_text(app) and "100/100" in screen_text(app), 20)
-        await until(pilot, lambda: app.focused is app.query_one("#run-scroll"), 20)
         await until(pilot, lambda: all(c.picture is not None and c.picture.window for c in charts_on(app)), 20)
         await settle(pilot)
         text = " ".join(screen_text(app).split())
