@@ -381,13 +381,8 @@ def legend_rows(scene: Scene, lines: list[Line], width: int, most: int) -> list[
     ordered = sorted(lines, key=lambda one: not one.front)
     for done, line in enumerate(ordered):
         value = value_at(line, scene) if scene.values else None
-        text = (
-            f"{line.label} {value:#.4g}".rstrip(".")
-            if value is not None
-            else f"{line.label} -"
-            if scene.values
-            else line.label
-        )
+        shown = "-" if value is None else f"{value:#.4g}".rstrip(".")
+        text = f"{line.label} {shown}" if scene.values else line.label
         text = text if len(text) + 2 <= width else text[: max(0, width - 3)]
         more = f"+{len(ordered) - done} more"
         last = len(rows) == most

@@ -17,9 +17,9 @@ from ..widgets.plain_table import Cells, Heading, PlainTable
 from .pane import Pane
 
 if TYPE_CHECKING:
-    from shrunk_core.engine.machine_now import Looker, MachineNow
+    from shrunk_core.engine.machine_now import Looker, MachineNow, ProcessNow
 
-    from ..lab_words import AlertBook
+    from ..lab_words import JournalBook, Scoring
     from ..look import Look
     from ..watcher import Row
 
@@ -82,7 +82,8 @@ class SystemPane(Pane):
         self._looker: Looker | None = None
         self._timer: Timer | None = None
         self._listed: list[str] = []
-        self._book: AlertBook | None = None
+        self._book: JournalBook | None = None
+        self._scoring: list[Scoring] = []
 
     def compose(self) -> ComposeResult:
         yield Static("looking at the machine ...", id="system-meters", markup=False)
@@ -122,22 +123,23 @@ class SystemPane(Pane):
     def _look(self) -> None:
         self.session.work(self, self._read, then=self._take, group="machine", failed=self._failed)
 
-    def _read(self) -> tuple[MachineNow, str, str, list[str]]:
-        """In a thread: the machine, the supervisor, its log, the alerts."""
+    def _read(self) -> tuple[MachineNow, str, str, list[str], list[Scoring]]:
+        """In a thread: the machine, the supervisor, its log, the alerts, the cells that are scored."""
         from shrunk_core.engine.machine_now import Looker
 
-        from ..lab_words import AlertBook, supervisor_line, tail
+        from ..lab_words import JournalBook, supervisor_line, tail
 
         lab: Path = self.session.lab
         if self._looker is None or self._book is None:
-            self._looker, self._book = Looker(lab), AlertBook(lab)
+            self._looker, self._book = Looker(lab), JournalBook(lab)
         log = tail(lab / ".shrunk" / "supervisor.log", LOG_BYTES)
-        return self._looker.look(), supervisor_line(lab), log, self._book.lines()
+        self._book.look()
+        return self._looker.look(), supervisor_line(lab), log, self._book.alerts(), self._book.scoring()
 
-    def _take(self, found: tuple[MachineNow, str, str, list[str]]) -> None:
+    def _take(self, found: tuple[MachineNow, str, str, list[str], list[Scoring]]) -> None:
         from ..meters import shares
 
-        self.now, supervisor, log, alerts = found
+        self.now, supervisor, log, alerts, self._scoring = found
         self.history.append(shares(self.now))
         self._show_meters()
         self.query_one("#system-supervisor", Static).update(supervisor)
@@ -175,40 +177,46 @@ class SystemPane(Pane):
         self._show_meters()
 
     def _show_slots(self) -> None:
-        """Runs that hold a slot, then those that wait for one."""
+        """Runs that hold a slot, cells that are scored on one, then the runs that wait for one."""
         order = {"running": 0, "queued": 1}
         rows = [r for r in self.session.rows.values() if r.status.status in order]
         rows.sort(key=lambda r: (order[r.status.status], _slot(r), r.spec.name))
-        self._listed = [r.run_id for r in rows]
         used = {p.pid: p for p in self.now.processes} if self.now else {}
-        cells = []
-        for row in rows:
-            worker = row.standing.log.worker
-            running = row.status.status == "running" and worker is not None
-            process = used.get(worker.pid) if running and worker else None
-            cells.append(
-                Cells(
-                    cells=(
-                        _slot(row),
-                        row.spec.name,
-                        row.spec.grid,
-                        row.status.status + (f" ({row.status.reason})" if row.status.reason == "starting" else ""),
-                        "" if process is None or process.gpu is None else f"GPU{process.gpu}",
-                        str(worker.pid) if running and worker else "",
-                        f"{process.cpu_percent:.0f}%" if process else "",
-                        size(process.gpu_bytes or process.rss_bytes) if process else "",
-                        count(row.standing.tokens_per_second) if running else "",
-                    ),
-                    tone="" if running else "dim",
-                )
-            )
+        scored = [job for job in self._scoring if job.pid in used]
+        first_queued = sum(r.status.status == "running" for r in rows)
+        self._listed = [r.run_id for r in rows]
+        self._listed[first_queued:first_queued] = [job.run_id for job in scored]
+        cells = [self._run_cells(row, used) for row in rows]
+        cells[first_queued:first_queued] = [self._scored_cells(job, used[job.pid]) for job in scored]
         self.query_one("#system-slots", PlainTable).show(cells)
+
+    def _run_cells(self, row: Row, used: dict[int, ProcessNow]) -> Cells:
+        worker = row.standing.log.worker
+        running = row.status.status == "running" and worker is not None
+        process = used.get(worker.pid) if running and worker else None
+        return Cells(
+            cells=(
+                _slot(row),
+                row.spec.name,
+                row.spec.grid,
+                row.status.status + (f" ({row.status.reason})" if row.status.reason == "starting" else ""),
+                *_used(worker.pid if running and worker else None, process),
+                count(row.standing.tokens_per_second) if running else "",
+            ),
+            tone="" if running else "dim",
+        )
+
+    def _scored_cells(self, job: Scoring, process: ProcessNow) -> Cells:
+        run = self.session.rows.get(job.run_id)
+        name, grid = (run.spec.name, run.spec.grid) if run else (job.run_id, "")
+        return Cells(cells=(job.slot, f"{name}: {job.name}", grid, "scoring", *_used(job.pid, process), ""))
 
     def _show_others(self) -> None:
         """Processes that are not our workers: other people's, and other programs of one's own."""
         if self.now is None:
             return
         ours = {r.standing.log.worker.pid for r in self.session.rows.values() if r.standing.log.worker}
+        ours |= {job.pid for job in self._scoring}
         cells = [
             Cells(
                 cells=(
@@ -240,6 +248,16 @@ class SystemPane(Pane):
         at = self.query_one("#system-slots", PlainTable).cursor
         if at < len(self._listed):
             self.app.go("run", run_id=self._listed[at])  # type: ignore[attr-defined]
+
+
+def _used(pid: int | None, process: ProcessNow | None) -> tuple[str, str, str, str]:
+    """Device, pid, processor and memory of a worker."""
+    return (
+        "" if process is None or process.gpu is None else f"GPU{process.gpu}",
+        "" if pid is None else str(pid),
+        f"{process.cpu_percent:.0f}%" if process else "",
+        size(process.gpu_bytes or process.rss_bytes) if process else "",
+    )
 
 
 def _slot(row: Row) -> str:

@@ -12,9 +12,12 @@ from typing import Any
 
 import pynvml
 import pytest
+from cell_lab import cell
 from shrunk_core.engine.machine_now import GpuNow, Looker, MachineNow, read_gpus
+from shrunk_core.record.celldir import write_cell
+from store_lab import born
 
-from shrunk_tui.lab_words import AlertBook, supervisor_line, tail
+from shrunk_tui.lab_words import JournalBook, supervisor_line, tail
 from shrunk_tui.meters import bar, meter_lines, shares, spark
 
 GB = 2**30
@@ -98,7 +101,7 @@ def test_the_end_of_a_log_begins_with_a_whole_line(tmp_path: Path) -> None:
 
 
 def test_alerts_are_newest_first_and_say_when_they_are_over(lab: Path) -> None:
-    book = AlertBook(lab)
+    book = JournalBook(lab)
     journal = lab / "journal" / "box-1-1.jsonl"
     alert = {
         "v": 1,
@@ -110,12 +113,35 @@ def test_alerts_are_newest_first_and_say_when_they_are_over(lab: Path) -> None:
     }
     stalled = {**alert, "alert": "stalled", "run_id": "abc", "message": "no step for 10 min", "logged_at": 1e9 + 60}
     journal.write_text("".join(json.dumps(e, separators=(",", ":")) + "\n" for e in (alert, stalled)))
-    first, second = book.lines()
+    book.look()
+    first, second = book.alerts()
     assert first.endswith("error abc: no step for 10 min") and second.endswith("error: the disk is full")
     ended = {"v": 1, "kind": "alert-ended", "alert": "disk", "logged_at": 1e9 + 90}
     with open(journal, "a") as file:
         file.write(json.dumps(ended, separators=(",", ":")) + "\n")
-    assert book.lines()[1].endswith("the disk is full (over)")
+    book.look()
+    assert book.alerts()[1].endswith("the disk is full (over)")
+
+
+def test_cells_are_scored_from_their_launch_until_their_worker_is_reaped(lab: Path) -> None:
+    run = born(lab)
+    where = write_cell(lab, cell(run.run_id))
+    journal = lab / "journal" / "box-1-1.jsonl"
+
+    def log(kind: str, job_id: str, pid: int, at: float, **more: str) -> None:
+        with open(journal, "a") as file:
+            event = {"v": 1, "kind": kind, "run_id": job_id, "pid": pid, "logged_at": at, **more}
+            file.write(json.dumps(event, separators=(",", ":")) + "\n")
+
+    book = JournalBook(lab)
+    log("run-launched", run.run_id, 11, 1.0, slot="cpu:1")
+    log("run-launched", where.run_id, 12, 2.0, slot="cpu:0")
+    book.look()
+    (job,) = book.scoring()
+    assert (job.run_id, job.pid, job.slot) == (run.run_id, 12, "cpu:0") and "seed 0" in job.name
+    log("run-reaped", where.run_id, 12, 3.0)
+    book.look()
+    assert book.scoring() == []
 
 
 def test_eight_cards_take_a_line_each_where_four_lines_each_have_no_room() -> None:
