@@ -46,7 +46,7 @@ from shrunk_core.record.events import (  # noqa: E402
 from shrunk_core.record.journal import open_journal, read_journal  # noqa: E402
 from shrunk_core.record.lab_events import Alert  # noqa: E402
 from shrunk_core.record.rundir import run_dirs  # noqa: E402
-from store_lab import born, evaluated, finished, started, step  # noqa: E402 # pyright: ignore[reportMissingImports]
+from store_lab import born, evaluated, finished, started, step  # noqa: E402
 
 from tests.tiny import command, write_grid  # noqa: E402
 

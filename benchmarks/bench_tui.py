@@ -9,6 +9,7 @@ timed here. A bare Textual app is measured in the same rounds, interleaved, as i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import os
 import pty
@@ -23,7 +24,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -211,12 +212,21 @@ def bench_start(folder: Path, rounds: int) -> None:
     print(subprocess.run([sys.executable, "-c", code, str(lab)], capture_output=True, text=True).stdout.strip())
 
 
-def bench_keys(folder: Path, rounds: int) -> None:
-    lab = make_lab(folder / "keys", 200, 50)
+@contextlib.contextmanager
+def live(lab: Path) -> Iterator[Terminal]:
+    """The app on a lab of finished runs, once it shows them, while 8 more write 100 events/s each."""
     writers = Writers(lab, 8, 100)
     terminal = Terminal(app(lab))
     try:
         terminal.wait(lambda text: b"run0" in text)
+        yield terminal
+    finally:
+        terminal.close()
+        writers.close()
+
+
+def bench_keys(folder: Path, rounds: int) -> None:
+    with live(make_lab(folder / "keys", 200, 50)) as terminal:
         time.sleep(6)
         times = []
         for number in range(8 * rounds):
@@ -230,18 +240,11 @@ def bench_keys(folder: Path, rounds: int) -> None:
         )
         memory = psutil.Process(terminal.pid).memory_info().rss / 2**20
         print(f"memory with 208 runs, 8 of them live: {memory:.0f} MiB; bar 250")
-    finally:
-        terminal.close()
-        writers.close()
 
 
 def bench_memory(folder: Path, rounds: int) -> None:
     """Every screen visited once, with a query on SQL: resident memory of the UI's process, and of the one beside it."""
-    lab = make_lab(folder / "memory", 200, 400)
-    writers = Writers(lab, 8, 100)
-    terminal = Terminal(app(lab))
-    try:
-        terminal.wait(lambda text: b"run0" in text)
+    with live(make_lab(folder / "memory", 200, 400)) as terminal:
         process = psutil.Process(terminal.pid)
         seen = {}
         for key, name in zip(("1", "2", "3", "4", "5", "6", "\x1b[15~", "7", "1"), SCREENS, strict=True):
@@ -255,9 +258,6 @@ def bench_memory(folder: Path, rounds: int) -> None:
         print(
             f"memory with 208 runs, 8 live, one screen after the other (+ the process for fits), MiB: {told}; bar 238"
         )
-    finally:
-        terminal.close()
-        writers.close()
 
 
 def bench_line(folder: Path, rounds: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shrunk_core.config.document import GridDocument, Setting, as_typed, settings
 from shrunk_core.config.grid import BUDGETS, SHORT
 
-from .format import count, duration, flops, size
+from .format import count, duration, flops, several, size
 from .widgets.plain_table import Cells, Heading
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def totals(preview: Preview, rows: Sequence[dict[str, Any]], counting: str, slot
     """One line: how many runs, what is left to train, what it costs."""
     todo = [r for r in rows if not r["problem"] and r["status"] != "finished"]
     seconds = sum(r["seconds"] for r in todo)
-    parts = [f"{len(rows)} run{'s' * (len(rows) != 1)}"]
+    parts = [several(len(rows), "run")]
     if found := sum(r["status"] == "finished" for r in rows):
         parts.append(f"{found} finished")
     if preview.impossible:

@@ -59,8 +59,8 @@ def short(value: float | None) -> str:
 
 
 def several(count: int, noun: str) -> str:
-    """1 run, 2 runs."""
-    return f"{count} {noun}{'s' * (count != 1)}"
+    """1 run, 2 runs, 1,000 runs."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def fitting(title: str, width: int) -> str:

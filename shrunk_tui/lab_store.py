@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from shrunk_core.store.store import RefreshReport, Store, open_store
@@ -17,3 +18,9 @@ class LookingStore(Store):
 def lab_store(lab: Path, looking: bool) -> Store:
     """looking: nothing may be written into the lab."""
     return LookingStore(lab) if looking else open_store(lab)
+
+
+@cache
+def kept_store(lab: Path, looking: bool) -> Store:
+    """The same one for every call: for the process beside the screens, which ends with all that it holds."""
+    return lab_store(lab, looking)

@@ -23,14 +23,11 @@ MOST_ALERTS = 200
 
 def supervisor_line(lab: Path) -> str:
     """Who serves the lab, or that nobody does and what that means."""
-    desk = Desk(lab)
-    try:
-        owner = json.loads(desk.owner.read_text())
-    except (OSError, ValueError):
-        owner = None
-    if owner is not None and (desk.serving() or time.time() - owner.get("heartbeat", 0) < 60):
-        age = duration(max(0.0, time.time() - owner.get("started_at", time.time())))
-        return f"Supervisor: serving on {owner.get('host', '?')}, pid {owner.get('pid', '?')}, for {age}"
+    desk, now = Desk(lab), time.time()
+    owner = desk.claim() if desk.serving() else desk.served_elsewhere(now)
+    if owner is not None:
+        age = duration(max(0.0, now - owner.get("started_at", now)))
+        return f"Supervisor: serving on {owner.get('host', '?')}, pid {owner['pid']}, for {age}"
     return "Supervisor: none; it starts by itself with a grid, and leaves when all is done"
 
 

@@ -11,13 +11,13 @@ from shrunk_core.store import queries
 from .charts import Chart, Series
 from .cli.points_lab import lab_points
 from .format import several
-from .lab_store import lab_store
+from .lab_store import kept_store
 from .task_book import Detail, Task, TaskBook
 
 
 def perplexity_detail(lab: Path, looking: bool, book: TaskBook, task: Task) -> Detail:
     """Score of the best checkpoint against the run's final perplexity, with Spearman's rank correlation over runs."""
-    store = lab_store(lab, looking)
+    store = kept_store(lab, looking)
     head = f"{task.label}: score against perplexity"
     sets = queries.evaluation_sets(store).rows
     try:

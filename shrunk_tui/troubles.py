@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from shrunk_core.engine.desk import Desk
 
+from .format import several
+
 if TYPE_CHECKING:
     from .watcher import Row, Watcher
 
 LEAST_FREE_BYTES = 500_000_000
-FOREIGN_SECONDS = 60.0
 
 
 def troubles(lab: Path, watcher: Watcher) -> dict[str, str]:
@@ -29,7 +28,7 @@ def _unreadable(specs: Mapping[str, str]) -> str:
     if not specs:
         return ""
     first = next(iter(specs.values()))
-    return f"{len(specs)} run{'s' * (len(specs) > 1)} not shown: {first} `shrunk doctor` checks them all."
+    return f"{several(len(specs), 'run')} not shown: {first} `shrunk doctor` checks them all."
 
 
 def _supervisor(lab: Path, rows: Mapping[str, Row]) -> str:
@@ -39,7 +38,7 @@ def _supervisor(lab: Path, rows: Mapping[str, Row]) -> str:
     if not queued and not running:
         return ""
     desk = Desk(lab)
-    if desk.serving() or _served_elsewhere(desk):
+    if desk.serving() or desk.served_elsewhere(time.time()):
         return ""
     last = ""
     try:
@@ -50,15 +49,6 @@ def _supervisor(lab: Path, rows: Mapping[str, Row]) -> str:
     left += [f"{running} running go on without it"] if running else []
     word = f"No supervisor serves this lab: {', '.join(left)}. ! starts one (so does `shrunk run GRID`)."
     return word + (f" Its last word: {last}" if last else "")
-
-
-def _served_elsewhere(desk: Desk) -> bool:
-    """True if a supervisor of another host has been heard lately."""
-    try:
-        owner = json.loads(desk.owner.read_text())
-        return owner["host"] != socket.gethostname() and time.time() - owner["heartbeat"] < FOREIGN_SECONDS
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def _disk(lab: Path) -> str:

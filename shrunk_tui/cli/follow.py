@@ -34,7 +34,7 @@ from shrunk_core.record.events import (
     TokenizerBuilt,
 )
 
-from ..format import count, duration, size
+from ..format import count, duration, several, size
 from .output import say
 
 LOOK_SECONDS = 0.25
@@ -166,7 +166,7 @@ def sentence(event: Event) -> str:
                 f"{event.validation_tokens:,} validation, {event.test_tokens:,} test, {duration(event.seconds)}"
             )
         case Started():
-            return f"started on {event.device} ({event.threads} thread{'s' * (event.threads > 1)})"
+            return f"started on {event.device} ({several(event.threads, 'thread')})"
         case Resumed():
             return f"resumed from update {event.from_update} (attempt {event.attempt})"
         case Evaluated() if event.split == "validation":

@@ -13,7 +13,7 @@ from shrunk_core.engine.client import AUTO, submit
 from shrunk_core.engine.plan import RunPlan, make_plan
 from shrunk_core.errors import ConfigError
 
-from ..format import count, duration, size
+from ..format import count, duration, several, size
 from ..format import flops as show_flops
 from .follow import Followed, Outcome, follow
 from .output import Counting, CountingOption, Format, FormatOption, LabOption, print_rows, say
@@ -83,11 +83,8 @@ def run(
     planned = make_plan(folder, load_grid(grid))
     reply = submit(folder, planned, _slots(slots), order=order, hours=hours, flops=flops, take_over=take_over)
     found = len(reply["run_ids"]) - len(reply["queued"])
-    queued, at_once = len(reply["queued"]), reply["slots"]
-    say(
-        f"{planned.grid.name}: {queued} run{'s' * (queued != 1)} to train on {at_once} slot{'s' * (at_once != 1)}, "
-        f"{found} finished or under way"
-    )
+    to_train, at_once = several(len(reply["queued"]), "run"), several(reply["slots"], "slot")
+    say(f"{planned.grid.name}: {to_train} to train on {at_once}, {found} finished or under way")
     if detach:
         say("detached: `shrunk attach` follows, `shrunk status` tells where it stands")
         return

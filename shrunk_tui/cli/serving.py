@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from shrunk_core.engine.desk import FOREIGN_HEARTBEAT_SECONDS, Desk
+from shrunk_core.engine.desk import Desk
 from shrunk_core.engine.watch import Watch
 
 from ..format import size
@@ -20,17 +20,16 @@ def serving_lines(desk: Desk, now: float | None = None) -> list[str]:
     """The machine as the supervisor read it last, then the supervisor itself; one line when none serves."""
     now = time.time() if now is None else now
     if not desk.serving():
-        owner = desk.foreign_owner()
-        if owner is None or now - owner.get("heartbeat", 0.0) > FOREIGN_HEARTBEAT_SECONDS:
+        owner = desk.served_elsewhere(now)
+        if owner is None:
             return ["no supervisor runs; `shrunk run GRID` starts one"]
         silent = now - owner["heartbeat"]
-        return [f"a supervisor on {owner['host']} serves this lab (pid {owner.get('pid')}, heard {silent:.0f} s ago)"]
-    try:
-        claim = json.loads(desk.owner.read_text())
-        who = f"a supervisor serves this lab (pid {claim['pid']}): {claim['taken']} of {claim['slots']} slots taken"
-        silent = now - claim["heartbeat"]
-    except (OSError, ValueError, KeyError):
+        return [f"a supervisor on {owner['host']} serves this lab (pid {owner['pid']}, heard {silent:.0f} s ago)"]
+    claim = desk.claim()
+    if claim is None:  # it has just begun
         return ["a supervisor serves this lab"]
+    who = f"a supervisor serves this lab (pid {claim['pid']}): {claim.get('taken')} of {claim.get('slots')} slots taken"
+    silent = now - claim["heartbeat"]
     if silent > SILENT_SECONDS:
         who += f". It has not been heard for {silent:.0f} s: is the disk full or read-only? {desk.log} may say"
     return [*machine_lines(claim.get("devices", [])), who]

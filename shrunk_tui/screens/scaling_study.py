@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from ..cli.points_lab import lab_points
 from ..cli.pricing import list_icer
 from ..cli.sources import Source
 from ..format import short
-from ..lab_store import lab_store
+from ..lab_store import kept_store
 from ..scaling_charts import (
     Overlay,
     correlation_chart,
@@ -41,24 +40,19 @@ RESAMPLES = 400
 """Resamples of a fit on the screen; `shrunk fit` takes 1,000."""
 
 
-@cache
-def _store(lab: Path, looking: bool) -> Store:
-    return lab_store(lab, looking)
-
-
 def answer(lab: Path, looking: bool, choice: Choice, first: bool) -> tuple[Study, float]:
     """The answer to a choice, and the seconds until what was logged meanwhile may be published (0: nothing waits).
 
     looking: the lab may not be written. first: see `study`; only then the logs are taken in.
     """
-    store = _store(lab, looking)
+    store = kept_store(lab, looking)
     pending = store.refresh().pending if first else 0.0
     return study(store, choice, first), pending
 
 
 def keep(lab: Path, name: str, found: Mapping[str, Any], command: str) -> None:
     """A fit as a row of the view `fits`."""
-    keep_fit(_store(lab, False), name, found, command)
+    keep_fit(kept_store(lab, False), name, found, command)
 
 
 def save(chart: Chart, folder: Path, name: str) -> list[str]:

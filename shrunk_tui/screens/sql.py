@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Static, TextArea
 
-from ..format import duration
+from ..format import duration, several
 from ..widgets.sql_editor import SqlEditor
 from .asking import Choose
 from .sql_actions import SqlActions
@@ -203,8 +203,7 @@ class SqlPane(SqlActions):
         self._remember(text, answer.table.num_rows, answer.seconds)
 
     def _summary(self, answer: Answer) -> str:
-        rows = answer.table.num_rows
-        said = f"{rows:,} row{'s' * (rows != 1)} in {answer.seconds:.2f} s"
+        said = f"{several(answer.table.num_rows, 'row')} in {answer.seconds:.2f} s"
         return said + ("; more are left out: an answer holds no more, ask for less" if answer.truncated else "")
 
     def _failed(self, problem: Exception) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..format import several
 from ..widgets.sql_editor import SqlEditor
 from .asking import AskText, Choose
 from .pane import Pane
@@ -37,7 +38,7 @@ class SqlActions(Pane):
     def on_data_table_selection_copied(self, event: Any) -> None:
         from ..widgets.answer_table import as_text
 
-        self._copy(as_text(event.values), f"{len(event.values):,} row{'s' * (len(event.values) != 1)}")
+        self._copy(as_text(event.values), several(len(event.values), "row"))
 
     def action_copy_all(self) -> None:
         """The whole answer as tab-separated text with its header."""

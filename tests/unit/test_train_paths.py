@@ -152,9 +152,17 @@ def test_entries_of_weight_zero_change_nothing() -> None:
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(plain_grads, padded_grads, strict=True))
 
 
-def test_a_loss_beyond_what_a_probability_can_hold_is_exact() -> None:
-    x, w = torch.tensor([[1.0]]), torch.tensor([[0.0], [200.0]])
-    assert chunked_cross_entropy(x, w, torch.zeros(2), torch.tensor([0])).item() == pytest.approx(200.0)
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 200), (-60, 60), (-85, 20), (20, 85), (-95, -85), (85, 88), (-300, -290)]
+)
+def test_a_loss_beyond_what_a_probability_can_hold_is_exact(low: float, high: float) -> None:
+    """Far logits of either sign, the less likely of two being the target; the gradients are those of plain cross-entropy."""
+    x, w = torch.tensor([[1.0]], requires_grad=True), torch.tensor([[float(low)], [float(high)]], requires_grad=True)
+    ours = chunked_cross_entropy(x, w, torch.zeros(2), torch.tensor([0]))
+    plain = torch.nn.functional.cross_entropy(x @ w.t(), torch.tensor([0]))
+    assert ours.item() == pytest.approx(plain.item(), rel=1e-5)
+    for one, other in zip(torch.autograd.grad(ours, (x, w)), torch.autograd.grad(plain, (x, w)), strict=True):
+        assert torch.allclose(one, other, rtol=1e-4)
 
 
 def test_inputs_for_a_device_are_the_batch() -> None:

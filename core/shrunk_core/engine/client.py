@@ -14,7 +14,7 @@ from typing import Any
 
 from ..config.spec import to_plain
 from ..errors import BusyError, ConfigError, RunError
-from .desk import FOREIGN_HEARTBEAT_SECONDS, Desk
+from .desk import Desk
 from .plan import RunPlan
 from .queue import ORDERS
 from .watch import Watch
@@ -121,11 +121,11 @@ def ask(lab: Path, request: dict[str, Any]) -> dict[str, Any]:
 
 def refuse_foreign(desk: Desk) -> None:
     """BusyError when a supervisor of another host seems to serve this lab."""
-    owner = desk.foreign_owner()
-    age = time.time() - owner["heartbeat"] if owner else 0.0
-    if owner and age < FOREIGN_HEARTBEAT_SECONDS:
+    now = time.time()
+    if owner := desk.served_elsewhere(now):
         raise BusyError(
-            f"{desk.lab} is served by a supervisor on {owner['host']} (pid {owner['pid']}, heard {age:.0f} s ago). "
+            f"{desk.lab} is served by a supervisor on {owner['host']} (pid {owner['pid']}, heard {now - owner['heartbeat']:.0f} "
+            "s ago). "
             "Run this command there, or wait until it is gone. If that host is lost for good, `shrunk run GRID "
             "--take-over` serves the lab from here; workers there leave at their next checkpoint."
         )

@@ -80,13 +80,23 @@ class Desk:
         """True if a supervisor of this host holds the lab."""
         return is_locked(self.lock)
 
+    def claim(self) -> dict[str, Any] | None:
+        """What `owner` holds, whoever wrote it and whether it still serves or not; None without it or when it is torn."""
+        try:
+            claim = json.loads(self.owner.read_text())
+        except (OSError, ValueError):
+            return None
+        return claim if isinstance(claim, dict) and {"pid", "heartbeat"} <= claim.keys() else None
+
     def foreign_owner(self) -> dict[str, Any] | None:
         """The supervisor of another host that has claimed this lab (on a shared disk), None without one."""
-        try:
-            owner = json.loads(self.owner.read_text())
-        except (OSError, json.JSONDecodeError):
-            return None
-        return owner if owner.get("host", socket.gethostname()) != socket.gethostname() else None
+        claim, here = self.claim(), socket.gethostname()
+        return claim if claim and claim.get("host", here) != here else None
+
+    def served_elsewhere(self, now: float) -> dict[str, Any] | None:
+        """The claim of a supervisor of another host that has been heard lately, None without one."""
+        owner = self.foreign_owner()
+        return owner if owner and now - owner["heartbeat"] < FOREIGN_HEARTBEAT_SECONDS else None
 
     def put(self, request: dict[str, Any]) -> str:
         """Leave a request and return its id. Ids sort by time."""

@@ -142,12 +142,12 @@ def in_a_process(spec: RunSpec, *, device: str, threads: int, micro_batch: int, 
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=dict(os.environ, OMP_NUM_THREADS=str(threads)),
         )  # fmt: skip
-        return _answer(child, json.dumps(job | {"execution": execution}), device, leave)
+        return _answer(child, json.dumps(job | {"execution": execution}), leave)
 
     return measure
 
 
-def _answer(child: subprocess.Popen[str], job: str, device: str, leave: Callable[[], bool]) -> Trial:
+def _answer(child: subprocess.Popen[str], job: str, leave: Callable[[], bool]) -> Trial:
     until, text = time.monotonic() + PATIENCE_SECONDS, job
     while True:
         try:
@@ -163,5 +163,4 @@ def _answer(child: subprocess.Popen[str], job: str, device: str, leave: Callable
     if child.returncode:
         return Trial(problem=(errors.strip().splitlines()[-1:] or [f"exit code {child.returncode}"])[0][:200])
     line = json.loads(out.splitlines()[-1])
-    seconds = line["cpu_seconds"] if device == "cpu" else line["seconds"]
-    return Trial(seconds=seconds, start_seconds=line["start_seconds"])
+    return Trial(seconds=line["seconds"], start_seconds=line["start_seconds"])

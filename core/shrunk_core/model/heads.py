@@ -23,6 +23,9 @@ CHUNK_BYTES = 20 << 20
 
 LOG2_E = math.log2(math.e)
 
+SUMS = (1e-20, 1e20)
+"""Sums of numerators that leave room in fp32, upwards and downwards, for products with them and with their reciprocals."""
+
 LEAST_ROWS = 64
 """Fewer rows make products slow, whatever the cache."""
 
@@ -172,16 +175,18 @@ def _numerators(x_MD: Tensor, weight_VD: Tensor, bias_V: Tensor, target_M1: Tens
     """(e, sums, losses): e / sums is the softmax of the logits, (M, V) and (M, 1); -log of it at the target, (M, 1).
 
     On a CPU e is 2^(logits log2(e)), the factor multiplied into x and bias beforehand and no maximum taken off: one pass over
-    the logits, and torch's exp2 takes half the time of its exp. Where a sum or a target's e leaves the range of fp32 (logits
-    beyond 88 nats) the logits, which are gone by then, are made again for `softmax`. A GPU cannot look without being waited for.
+    the logits, and torch's exp2 takes half the time of its exp. Where a sum leaves `SUMS` or a target's e what fp32 can hold
+    (logits of some 40 nats and more) the logits, which are gone by then, are made again for `softmax`. A GPU cannot look
+    without being waited for.
     """
     if x_MD.device.type == "cpu":
         powers = _logits(x_MD * LOG2_E, weight_VD, bias_V * LOG2_E)
         torch.exp2(powers, out=powers)
         sums = powers.sum(1, keepdim=True, dtype=torch.float32)
         chosen = powers.gather(1, target_M1).float()
-        if bool(((chosen > torch.finfo(torch.float32).tiny) & sums.isfinite()).all()):
-            return powers, sums, (sums / chosen).log_()
+        least, most = SUMS
+        if bool(((chosen > torch.finfo(torch.float32).tiny) & (sums > least) & (sums < most)).all()):
+            return powers, sums, sums.log() - chosen.log()
     logits = _logits(x_MD, weight_VD, bias_V)
     losses = _log_loss(logits, target_M1)
     return torch.softmax(logits, 1), torch.ones_like(losses), losses
