@@ -252,7 +252,7 @@ def interval_bar(gain: Gain, reach: float, width: int, ascii_only: bool) -> str:
 def cell_detail(store: Store, model: Model, task: Task) -> Detail:
     """One cell: every seed with its standard error over examples, and the learning curves of its seeds."""
     rows = _dicts(queries.task_seeds(store, model.run_id, model.checkpoint, task.comparison))
-    lines = [f"{model.name} {model.checkpoint}, {task.label} ({task.settings})"]
+    lines = [f"{model.name} {model.checkpoint}, {task_label(task.name, task.filtered)} ({task.settings})"]
     if not rows:
         return Detail(lines=(*lines, "Missing. enter starts it."))
     for row in rows:

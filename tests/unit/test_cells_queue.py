@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cell_lab import cell, cell_started
 from recorder import Recorder
-from shrunk_core.config.cell import cell_from_dict, cell_to_dict
+from shrunk_core.config.cell import SETTINGS, cell_from_dict, cell_to_dict
 from shrunk_core.config.lab import init_lab, read_settings
 from shrunk_core.config.spec import from_dict, to_plain
 from shrunk_core.engine import service as serving
@@ -183,3 +184,14 @@ def test_a_spec_of_an_older_version_has_defaults_for_what_it_lacks() -> None:
         del older["train"][name]
     del older["model"]["fixed_heads"]
     assert from_dict(older) == spec(1) and from_dict(older).run_id == spec(1).run_id
+
+
+def test_settings_are_called_by_their_name_and_by_what_was_changed_of_them() -> None:
+    default = SETTINGS["default"]
+    assert default.described == replace(default, precision="fp32", min_examples=5).described == "default"
+    assert (
+        replace(default, epochs=2, learning_rates=(1e-3, 2e-3)).described
+        == "default, learning_rates=[0.001, 0.002], epochs=2"
+    )
+    assert replace(SETTINGS["paper"], precision="bf16").described == "paper, precision=bf16"
+    assert replace(default, name="mine", epochs=9).described == "mine"

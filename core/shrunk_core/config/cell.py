@@ -80,6 +80,21 @@ class FinetuneSpec:
         100, "A task with fewer training or scored examples is refused.", unit="examples", low=2, identity=False
     )
 
+    @property
+    def described(self) -> str:
+        """The name, and what was changed of the settings of that name: `default, epochs=2`."""
+        base = SETTINGS.get(self.name)
+        if base is None:
+            return self.name
+        resolved = {"precision"} if base.precision == "auto" else set()
+        usual = identity(base)
+        changed = [
+            f"{name}={list(value) if isinstance(value, tuple) else value}"
+            for name, value in identity(self).items()
+            if name not in resolved and value != usual[name]
+        ]
+        return ", ".join([self.name, *changed])
+
 
 SETTINGS: dict[str, FinetuneSpec] = {
     "default": FinetuneSpec(),

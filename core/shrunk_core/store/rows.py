@@ -138,7 +138,7 @@ def cell_row(log: FoundLog) -> Row:
     cell = read_cell(RunDir(log.path.parent))
     if cell.job_id != log.source:
         raise RunError(f"{log.path.parent / 'spec.json'} is of cell {cell.job_id}, not of the folder it lies in")
-    settings = cell.finetune.name if cell.finetune else cell.pairs.method if cell.pairs else ""
+    settings = cell.finetune.described if cell.finetune else cell.pairs.method if cell.pairs else ""
     return (
         cell.job_id,
         cell.run_id,

@@ -29,7 +29,7 @@ from ..record.events import VERSION
 from ..record.rundir import SPEC_VERSION
 from .runstate import RunState
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by hand when the meaning of a stored column changes; a changed DDL is noticed by its digest anyway."""
 
 STORAGE_VERSION = "v1.2.0"

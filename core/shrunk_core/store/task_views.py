@@ -21,7 +21,11 @@ _CHECKPOINT = Column("checkpoint", "c.checkpoint", "best, final, untrained, or a
 _TASK = Column("task", "c.task", "The task: cola, sst2 ..., a probe, or a file of minimal pairs.")
 _FILTERED = Column("filtered", "c.filtered", "True if the task was reduced to a word list; a result of its own.")
 _SEED = Column("seed", "c.seed", "Seed of head, order, dropout and selection slice; the run has a seed of its own.")
-_SETTINGS = Column("settings", "c.settings", "Name of the fine-tuning settings, or the method of minimal pairs.")
+_SETTINGS = Column(
+    "settings",
+    "c.settings",
+    "Name of the fine-tuning settings and what was changed of them, or the method of minimal pairs.",
+)
 _COMPARISON = Column(
     "comparison", "c.comparison", "Digest of task, rows, filter and settings: scores compare within one."
 )
