@@ -69,6 +69,11 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool], seconds: float
     raise AssertionError("waited in vain")
 
 
+async def at_rest(pilot: Pilot[Any]) -> None:
+    """Wait until no thread is at work for the screens; one whose answer is no longer wanted is not."""
+    await until(pilot, lambda: all(worker.is_finished for worker in pilot.app.workers))
+
+
 async def settle(pilot: Pilot[Any]) -> None:
     """Wait until nothing is under way: no thread at work, no message waiting."""
     app = pilot.app
