@@ -58,7 +58,7 @@ def test_two_people_work_in_one_lab(folder: Path) -> None:
     done = as_user(ANN, "init", lab, "--shared", folder=folder)
     assert done.returncode == 0, done.stderr
     (lab / "shrunk.toml").write_text("idle_seconds = 0.5\nslots = 1\n")
-    first = write_grid(folder, name="first", updates=1500, evaluate_every=100)
+    first = write_grid(folder, name="first", updates=3000, evaluate_every=100)
     second = write_grid(folder, name="second", updates=60, seeds="[1, 2]")
     done = as_user(ANN, "run", first, "--lab", lab, "--detach", folder=folder)
     assert done.returncode == 0, done.stderr
@@ -73,10 +73,10 @@ def test_two_people_work_in_one_lab(folder: Path) -> None:
 
     assert json.loads(ben("status", "--format", "json"))[0]["status"] == "running"
     ben("run", second, "--detach")
-    assert "paper" in ben("tag", "first", "--add", "paper")
-    ben("note", long_run.run_id, "Ben was here")
     ben("prioritise", "second", "--priority", "3")
     assert "stopping" in ben("stop", "first")
+    assert "paper" in ben("tag", "first", "--add", "paper")
+    ben("note", long_run.run_id, "Ben was here")
     wait_for(lambda: {s.log.state for s in read_standings(lab).values()} == {"left", "finished"}, "Ben's runs")
     assert ben("sql", "select count(*) as n from runs", "--format", "csv").split() == ["n", "3"]
     assert "nobody" not in as_user(ANN, "sql", "from runs", "--lab", lab, folder=folder).stderr

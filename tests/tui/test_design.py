@@ -19,6 +19,8 @@ from shrunk_tui.screens.iso import IsoScreen
 from shrunk_tui.session import LabSession
 from tests.tiny import write_grid
 
+from .stage import until
+
 
 def story(lab: Path, tell: Callable[[Pilot[None], DesignPane], object], size: tuple[int, int] = (120, 40)) -> None:
     """Open the Design screen on a lab and go through a story."""
@@ -31,15 +33,6 @@ def story(lab: Path, tell: Callable[[Pilot[None], DesignPane], object], size: tu
             await tell(pilot, app.pane)  # type: ignore[misc]
 
     asyncio.run(run())
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for something that a thread or a process brings about."""
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("waited in vain")
 
 
 def totals(pane: DesignPane) -> str:

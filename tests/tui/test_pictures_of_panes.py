@@ -18,6 +18,8 @@ from shrunk_tui.screens.sql import SqlPane
 from shrunk_tui.screens.system import SystemPane
 from shrunk_tui.session import LabSession
 
+from .stage import at_rest, until
+
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
 Snap = Callable[..., bool]
 GB = 2**30
@@ -37,15 +39,6 @@ NOW = MachineNow(
         ProcessNow(pid=99, user="root", command="backup", cpu_percent=12.0, rss_bytes=GB // 8),
     ),
 )  # fmt: skip
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 40) -> None:
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            await pilot.pause()
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("waited in vain")
 
 
 DESIGN = """
@@ -82,7 +75,7 @@ def test_design(lab: Path, size: tuple[int, int], snap_compare: Snap, monkeypatc
             return len(pane.rows) == 6 and all(row["run_id"] for row in pane.rows) and "6 runs" in words
 
         await until(pilot, there)
-        await pilot.app.workers.wait_for_complete()
+        await at_rest(pilot)
         await pilot.pause(0.2)
 
     assert snap_compare(app, terminal_size=size, run_before=before)

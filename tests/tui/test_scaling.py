@@ -18,6 +18,8 @@ from shrunk_tui.screens.scaling import ScalingPane
 from shrunk_tui.screens.scaling_choice import Choice
 from shrunk_tui.session import LabSession
 
+from .stage import at_rest, until
+
 Tell = Callable[[Pilot[None], ScalingPane], object]
 
 
@@ -42,14 +44,6 @@ def pane_of(app: object) -> ScalingPane:
     return pane
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 40) -> None:
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("waited in vain")
-
-
 async def answered(pilot: Pilot[None]) -> None:
     """The whole answer to the choice that is made now, drawn."""
 
@@ -61,7 +55,7 @@ async def answered(pilot: Pilot[None]) -> None:
         return same and (pane.study.chart is None or bool(chart(pane).strip()))
 
     await until(pilot, there)
-    await pilot.app.workers.wait_for_complete()
+    await at_rest(pilot)
     await pilot.pause()
 
 
@@ -153,7 +147,7 @@ def test_it_refits_when_a_run_finishes(grid: Path, monkeypatch: pytest.MonkeyPat
 def test_figures_and_fits_are_saved_unless_the_lab_is_only_looked_at(grid: Path) -> None:
     async def tell(pilot: Pilot[None], pane: ScalingPane) -> None:
         await pilot.press("s", "k")
-        await pilot.app.workers.wait_for_complete()
+        await at_rest(pilot)
         for form in ("svg", "png"):
             assert (grid / "exports" / f"law-power-flops.{form}").stat().st_size > 1000
         assert pane.session.store().query("select name, command from fits").rows == [

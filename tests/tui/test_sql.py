@@ -19,6 +19,8 @@ from shrunk_tui.session import LabSession
 from shrunk_tui.widgets.answer_table import AnswerTable
 from shrunk_tui.widgets.live_chart import LiveChart
 
+from .stage import until
+
 
 @pytest.fixture
 def runs(lab: Path) -> Path:
@@ -40,15 +42,6 @@ def story(lab: Path, tell: Callable[[Pilot[None], SqlPane], object], **options: 
             await tell(pilot, app.pane)  # type: ignore[misc]
 
     asyncio.run(run())
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something that a thread brings about."""
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("waited in vain")
 
 
 def status(pane: SqlPane) -> str:

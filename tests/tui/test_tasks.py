@@ -23,6 +23,8 @@ from shrunk_tui.screens.asking import AskText, Confirm
 from shrunk_tui.screens.tasks import TasksPane
 from shrunk_tui.session import LabSession
 
+from .stage import at_rest, until
+
 SST2 = TaskSpec(name="sst2", fields=("sentence",), labels=("negative", "positive"), metrics=("accuracy",))
 RUNS = 6
 
@@ -69,14 +71,6 @@ def _gain(comparison: str, gain: float) -> GainMeasured:
     )  # fmt: skip
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 40) -> None:
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("waited in vain")
-
-
 async def pane_of(pilot: Pilot[None]) -> TasksPane:
     def there() -> bool:
         pane = pilot.app.pane  # type: ignore[attr-defined]
@@ -85,7 +79,7 @@ async def pane_of(pilot: Pilot[None]) -> TasksPane:
     await until(pilot, there)
     pane = pilot.app.pane  # type: ignore[attr-defined]
     pane.hidden()  # no look comes in between
-    await pilot.app.workers.wait_for_complete()
+    await at_rest(pilot)
     await pilot.pause()
     return pane  # type: ignore[no-any-return]
 
