@@ -22,7 +22,7 @@ from shrunk_core.language.packing import EOS, MASK, NUM_SPECIAL, PAD
 from shrunk_core.model import product
 from shrunk_core.model.attention import attend
 from shrunk_core.model.heads import chunked_cross_entropy
-from shrunk_core.model.noise import Noise, scale
+from shrunk_core.model.noise import Noise, kept, scale
 from shrunk_core.model.product import Linear
 from shrunk_core.record.events import Evaluated, Finished, Noted, Step
 from shrunk_core.record.rundir import RunDir
@@ -91,7 +91,7 @@ def test_attention_drops_weights_as_its_masks_say() -> None:
     noise.seed(1, 2, 3, torch.device("cpu"))
     ours = attend(qkv, 2, blocked_B1SS=None, causal=False, dropout=0.3, noise=noise)
     noise.seed(1, 2, 3, torch.device("cpu"))
-    keep = noise.keep((4, 16, 16), 0.3, torch.float32).view(2, 2, 16, 16)
+    keep = kept(noise.bits((4, 16, 16)), 0.3, torch.float32).view(2, 2, 16, 16)
     assert 0.5 < keep.mean() < 0.9
     query, key, value = qkv.view(2, 16, 3, 2, 8).permute(2, 0, 3, 1, 4).unbind(0)
     weights = torch.softmax(query @ key.transpose(-1, -2) / 8**0.5, -1) * keep * scale(0.3)
@@ -128,9 +128,9 @@ def test_bf16_without_units_for_it_is_bf16(monkeypatch: pytest.MonkeyPatch) -> N
 def test_noise_is_bernoulli_and_a_function_of_its_seed() -> None:
     noise = Noise()
     noise.seed(1, 2, 3, torch.device("cpu"))
-    first = noise.keep((400, 501), 0.1, torch.float32)
+    first = kept(noise.bits((400, 501)), 0.1, torch.float32)
     noise.seed(1, 2, 3, torch.device("cpu"))
-    assert torch.equal(first, noise.keep((400, 501), 0.1, torch.float32))
+    assert torch.equal(first, kept(noise.bits((400, 501)), 0.1, torch.float32))
     assert abs(float((first == 0).float().mean()) - 0.1) < 0.003
     assert abs(float(first.mean()) * scale(0.1) - 1.0) < 0.004
     dropped = noise.drop(torch.ones(400, 501), 0.1)
