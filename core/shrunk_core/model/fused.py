@@ -12,6 +12,7 @@ import warnings
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -49,13 +50,40 @@ class _Gelu(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        kernels = load()
-        assert kernels is not None
         y, slopes = torch.empty_like(x), torch.empty_like(x)
-        kernels.gelu(*(part.view(-1).numpy() for part in (x.detach(), y, slopes)))
+        _kernels().gelu(_flat(x), _flat(y), _flat(slopes))
         ctx.save_for_backward(slopes)
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0] * ctx.saved_tensors[0]
+        return ctx.saved_tensors[0].mul_(grads[0])  # it is nobody else's
+
+
+class Dropped(torch.autograd.Function):
+    """x times `factor` where the bits are at least `least`, else 0."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bits: Tensor, least: int, factor: float) -> Tensor:
+        ctx.settings = bits, least, factor
+        return _dropped(x, bits, least, factor)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _dropped(grads[0].contiguous(), *ctx.settings), None, None, None
+
+
+def _dropped(x: Tensor, bits: Tensor, least: int, factor: float) -> Tensor:
+    y = torch.empty_like(x)
+    _kernels().dropped(_flat(x), _flat(bits), least, factor, _flat(y))
+    return y
+
+
+def _kernels() -> ModuleType:
+    kernels = load()
+    assert kernels is not None
+    return kernels
+
+
+def _flat(x: Tensor) -> np.ndarray:
+    return x.detach().view(-1).numpy()

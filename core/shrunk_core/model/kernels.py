@@ -40,7 +40,8 @@ LARGEST: dict[str, Any] = {"fastmath": {"reassoc", "nsz", "nnan"}, "error_model"
 """For the maximum of a row, which is only taken off: where a score is not a number, the whole row becomes none."""
 
 FLOATS, ROWS, BATCHES = (types.Array(types.float32, n, "C") for n in (1, 2, 3))
-PLACES, BITS = types.Array(types.int64, 1, "C"), types.Array(types.int16, 3, "C")
+PLACES = types.Array(types.int64, 1, "C")
+BITS, BITS_NSS = (types.Array(types.int16, n, "C") for n in (1, 3))
 
 
 @njit(**OPTIONS)
@@ -121,7 +122,14 @@ def gelu(x, y, slopes):
         slopes[i] = phi + v * e * DENSITY
 
 
-@compiled(BATCHES, BITS, types.int64, BATCHES, **OPTIONS)
+@compiled(FLOATS, BITS, types.int64, types.float32, FLOATS, **OPTIONS)
+def dropped(x, bits, least, factor, y):
+    """y = factor x where the bits are at least `least`, else 0."""
+    for i in range(len(x)):
+        y[i] = x[i] * factor if bits[i] >= least else F(0)
+
+
+@compiled(BATCHES, BITS_NSS, types.int64, BATCHES, **OPTIONS)
 def dropped_softmax(scores_NSS, bits_NSS, least, dropped_NSS):
     """Scores become probabilities, in place; dropped: the probabilities whose bits are at least `least`, else 0."""
     many, rows, columns = scores_NSS.shape
@@ -138,7 +146,7 @@ def dropped_softmax(scores_NSS, bits_NSS, least, dropped_NSS):
                 kept[j] = y if bits[j] >= least else F(0)
 
 
-@compiled(BATCHES, BITS, types.int64, BATCHES, **OPTIONS)
+@compiled(BATCHES, BITS_NSS, types.int64, BATCHES, **OPTIONS)
 def dropped_softmax_backward(gradient_NSS, bits_NSS, least, probabilities_NSS):
     """The gradient of `dropped` becomes that of the scores, in place."""
     many, rows, columns = gradient_NSS.shape

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .fused import Dropped, loops
+
 LEVELS = 1 << 16
 """Steps of a dropout share: .1 becomes 6554 / 65536 = .100006, and what is kept is scaled by exactly 1 / (1 - that)."""
 
@@ -41,6 +43,8 @@ class Noise:
         """Dropout of x: on a CPU by a mask of ours."""
         if x.device.type != "cpu":
             return F.dropout(x, share)
+        if loops(x) is not None:
+            return Dropped.apply(x, self.bits(tuple(x.shape)), least(share), scale(share))  # type: ignore[return-value]
         return x * kept(self.bits(tuple(x.shape)), share, x.dtype).mul_(scale(share))
 
 
