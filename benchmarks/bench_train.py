@@ -274,19 +274,24 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
         _, made_bf16, times_bf16, _ = trainer(spec, data, device, 1e-4, "bf16")
         others.append(("trainer_bf16", made_bf16, times_bf16))
     found: dict[str, list[tuple[float, float]]] = {name: [] for name, *_ in others} | {name: [] for name in sides}
+    system: dict[str, list[float]] = {name: [] for name in found}
     for side in sides.values():
         side.time(data[:2])
     for _ in range(repeats):
         for name, make, clock in others:
             torch.backends.mkldnn.matmul.fp32_precision = "none"  # the Trainer runs as torch comes
             clock.clear()
+            began = os.times()
             make(steps).train()
+            system[name].append(_system_share(began))
             found[name] += clock[1:]
         if device == "cpu":
             floors["torch"].append(floor_seconds(spec, scored, 5))
         with onednn_products():
             for precision, side in sides.items():
+                began = os.times()
                 found[precision] += side.time(data)[1:]
+                system[precision].append(_system_share(began))
             if device == "cpu":
                 floors["ours"].append(floor_seconds(spec, scored, 5))
     clock = 0 if device == "cpu" else 1
@@ -307,6 +312,7 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
         "trainer_tokens_per_second": round(TOKENS / seconds["trainer"]),
         "updates_measured": {name: len(values) for name, values in found.items()},
         "spread": {name: _spread([t[clock] for t in values]) for name, values in found.items()},
+        "system_share": {name: round(statistics.median(shares), 2) for name, shares in system.items()},
         "device": device_name(torch.device(device)),
     }
     if "bf16" in precisions:
@@ -324,6 +330,13 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
 def _routed() -> bool:
     with onednn_products() as routed:
         return routed
+
+
+def _system_share(began: os.times_result) -> float:
+    """Share of the CPU time since then that was the kernel's: pages of memory given back and fetched anew."""
+    now = os.times()
+    system, user = now.system - began.system, now.user - began.user
+    return system / max(1e-9, system + user)
 
 
 def _spread(values: list[float]) -> list[float]:
