@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.extending import intrinsic
 
 U = np.uint64
 """Numbers of 64 bits without a sign: an index of that kind is not looked at for being negative."""
@@ -65,3 +67,13 @@ def reads(of: Any, dimensions: int = 1) -> Any:
 def writes(of: Any) -> Any:
     """The type of an array that is written to."""
     return types.Array(of, 1, "C")
+
+
+@intrinsic
+def trailing_zeros(_: Any, of: Any) -> Any:
+    """Zero bits below the lowest one of a number that is not 0: one instruction, for which numba has no name."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate

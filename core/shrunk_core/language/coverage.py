@@ -81,8 +81,8 @@ class _Ranks:
         if self._forms is not self._sieve.forms:  # its lexicon was full and began anew
             self._forms = self._sieve.forms
             self._counted, self._lowest = Growing(), Growing()
-            self._names: list[tuple[str, ...]] = []
-        new = self._forms.words_of(range(len(self._names), len(self._forms)))
+            self._names: list[list[str]] = []
+        new = [of.split() for of in self._forms.words_of(list(range(len(self._names), len(self._forms))))]
         self._names += new
         self._counted.add(np.array([len(words) for words in new], dtype=np.int64))
         rarest = [max((self._rank.get(word, self._outside) for word in words), default=0) for words in new]

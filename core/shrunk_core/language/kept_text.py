@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .byte_classes import WHITE_ASCII
 from .lexicon import Scan, Text
-
-_AS_WRITTEN = np.arange(256, dtype=np.uint8)
-_AS_WRITTEN[list(WHITE_ASCII)] = ord(" ")
-_LOWER = np.frombuffer(_AS_WRITTEN.tobytes().lower(), dtype=np.uint8)
 
 
 def joined_units(text: Text, scan: Scan, first: np.ndarray, last: np.ndarray, lower: bool) -> bytes:
@@ -20,7 +15,7 @@ def joined_units(text: Text, scan: Scan, first: np.ndarray, last: np.ndarray, lo
         return b""
     out = np.empty(int((scan.stop[last - 1] - scan.begin[first] + 1).sum()), dtype=np.uint8)
     raw = np.frombuffer(text.data, dtype=np.uint8)
-    size = copy_units(raw, scan.begin, scan.stop, first, last, _LOWER if lower else _AS_WRITTEN, out)
+    size = copy_units(raw, scan.begin, scan.stop, first, last, lower, out)
     units = out[: abs(size) - 1].tobytes()
     if size > 0 or not lower:
         return units

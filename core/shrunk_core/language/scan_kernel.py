@@ -27,7 +27,7 @@ from .byte_classes import (
     WHITE,
     YES,
 )
-from .compiled import U, compiled, reads, writes
+from .compiled import U, compiled, reads, trailing_zeros, writes
 from .number_kernel import MIX, from_often, grown, number_missing, twice
 from .sentence_kernel import after_dot, ending, may_end, may_start
 
@@ -35,7 +35,6 @@ from .sentence_kernel import after_dot, ending, may_end, may_start
 AT, DOCUMENT, ENDED, INSIDE, DOUBTFUL, FORMS, SURFACES, HEADS, DOUBTS = range(9)
 
 _SEVEN_BITS, _HIGH_BITS = np.uint64(0x7F7F7F7F7F7F7F7F), np.uint64(0x8080808080808080)
-_ONES = np.uint64(0x0101010101010101)
 
 _TOGETHER = 1024
 """Forms that are looked up together."""
@@ -84,9 +83,7 @@ def _letters(window, fold):
     others = ~letters & _HIGH_BITS
     if others == 0:
         return 8, window | fold
-    lowest = others & (~others + U(1))
-    number = np.int64((((lowest - U(1)) & _ONES) * _ONES) >> U(56)) - 1
-    return number, (window | fold) & ((lowest >> U(7)) - U(1))
+    return np.int64(trailing_zeros(others) >> U(3)), (window | fold) & ((others ^ (others - U(1))) >> U(8))
 
 
 @njit(nogil=True, inline="always")
@@ -183,7 +180,8 @@ def _cut(
                         if b == 46:
                             one, two, three = raw[U(end - 2)], raw[U(end - 3)], raw[U(end - 4)]
                             ended = after_dot(one, two, letters, endings[ending(one, two, three)])
-                    if raw[U(end)] != 32 or ended != NO:
+                    b = raw[U(end)]
+                    if ended != NO or (b != 32 and (b != 10 or end >= limit or kinds[raw[U(end + 1)]] >= LEAD)):
                         break
                     at += 1
                 if some:
