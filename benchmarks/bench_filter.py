@@ -34,10 +34,10 @@ from typing import Any
 import numpy as np
 import psutil
 from shrunk_core.config.language_spec import CorpusSpec, TokenizerSpec
+from shrunk_core.language.batches import batches
 from shrunk_core.language.corpus import build_corpus, build_language, corpus_folder, open_tokens, read_manifest
-from shrunk_core.language.filter import Filter, Kept, Rule
+from shrunk_core.language.filter import Filter, FilterCounts, Kept, Rule
 from shrunk_core.language.packing import pack
-from shrunk_core.language.reduce import batches
 from shrunk_core.language.scan import Document
 from shrunk_core.language.sentences import can_end, can_start
 from shrunk_core.language.sources import Reading, resolve
@@ -124,8 +124,8 @@ def baseline(data: Path, sentences: int, unit: str) -> dict:
 
     def ours(texts: list[bytes]) -> list[Kept]:
         sieve = Filter(words, rule)
-        # A few megabytes at once, as in a build.
-        return [sieve.apply([Document(t) for t in texts[start : start + 14]]) for start in range(0, len(texts), 14)]
+        # As much at once as in a build: the row groups of this file.
+        return [sieve.apply([Document(t) for t in texts[start : start + 64]]) for start in range(0, len(texts), 64)]
 
     texts = [book.decode() for book in some]
     rows = []
@@ -149,14 +149,17 @@ def throughput(data: Path, unit: str) -> dict:
     spec = CorpusSpec(sources=(str(data / "corpora/pg_children.parquet"),), unit=unit)
     words = load_vocabulary(str(data / "vocabulary/AOChildes_word_frequency.csv")).words
     sieve = Filter(words, Rule.of(spec))
+    counts = FilterCounts()
     size, wall, cpu = 0, time.perf_counter(), time.process_time()
     for batch in batches(Reading(spec, resolve(spec))):
-        size += sum(len(d.data) for d in batch.documents)
-        sieve.keep(batch.documents)
+        documents, _ = batch.read()
+        size += sum(len(d.data) for d in documents)
+        kept = sieve.apply(documents)
+        counts.add(kept.counts)
     seconds = time.process_time() - cpu
     return {"unit": unit, "megabytes": round(size / 1e6), "mb_per_cpu_second": round(size / 1e6 / seconds, 1),
-            "wall_seconds": round(time.perf_counter() - wall, 1), "kept": sieve.counts.units_kept,
-            "seen": sieve.counts.units_seen}  # fmt: skip
+            "wall_seconds": round(time.perf_counter() - wall, 1), "kept": counts.units_kept,
+            "seen": counts.units_seen}  # fmt: skip
 
 
 def recipe(data: Path, **options) -> CorpusSpec:

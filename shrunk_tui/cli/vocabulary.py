@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from shrunk_core.config.language_spec import CorpusSpec
 from shrunk_core.errors import ConfigError
+from shrunk_core.language.batches import batches
 from shrunk_core.language.coverage import Coverage
 from shrunk_core.language.coverage import coverage as cover
-from shrunk_core.language.reduce import batches
 from shrunk_core.language.shrinker import WordCounter
 from shrunk_core.language.sources import Reading, resolve
 from shrunk_core.language.vocabulary import Vocabulary, load_vocabulary, needs_sources, top_words
@@ -183,7 +183,7 @@ def _load(name: str, source: list[str] | None, text_column: str) -> Vocabulary:
     say(f"counting words for {name} ...")
     counts = None
     for batch in batches(Reading(spec, resolve(spec))):
-        found = counter(batch)
+        found, _ = counter(batch)
         counts = found if counts is None else counts + found
     if not counts:
         raise ConfigError(f"{name}: no words in {', '.join(source)}")

@@ -69,11 +69,12 @@ def writes(of: Any) -> Any:
     return types.Array(of, 1, "C")
 
 
-@intrinsic
-def trailing_zeros(_: Any, of: Any) -> Any:
-    """Zero bits below the lowest one of a number that is not 0: one instruction, for which numba has no name."""
-
+def _trailing_zeros(_: Any, of: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint64(types.uint64), generate
+
+
+trailing_zeros: Any = intrinsic(_trailing_zeros)
+"""Zero bits below the lowest one of a number that is not 0: one instruction, for which numba has no name."""

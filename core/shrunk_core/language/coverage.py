@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..config.language_spec import CorpusSpec
+from .batches import batches
 from .filter import Filter, Rule, most_frequent
 from .lexicon import Growing
-from .reduce import batches
 from .scan import Block, Document, Forms
 from .sources import Reading, resolve
 from .vocabulary import Vocabulary
@@ -53,7 +53,7 @@ def coverage(corpus: CorpusSpec, vocabulary: Vocabulary, most: int = 50) -> Iter
     found = Coverage([SourceCoverage(source.name) for source in sources])
     ranks = _Ranks(corpus, vocabulary)
     for batch in batches(reading):
-        ranks.add(batch.documents, found.sources[batch.source])
+        ranks.add(batch.read()[0], found.sources[batch.source])
         yield batch.position, reading.total_bytes, found
     found.left_out = most_frequent(ranks.unknown, most)
     found.curve = ranks.curve()

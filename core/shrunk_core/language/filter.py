@@ -139,7 +139,9 @@ class Filter:
             unknown = np.repeat(others, counted)[~np.fromiter(known, dtype=bool, count=int(counted.sum()))]
             np.add.at(tally, unknown, _UNKNOWN)
             strange = tally[others] >= _UNKNOWN
-            for number, of_form in zip((first + others[strange]).tolist(), itertools.compress(words, strange), strict=True):
+            for number, of_form in zip(
+                (first + others[strange]).tolist(), itertools.compress(words, strange), strict=True
+            ):
                 if " " in of_form:
                     of_form = " ".join([word for word in of_form.split() if word not in vocabulary])
                 self._strange[number] = of_form
