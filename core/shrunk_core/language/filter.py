@@ -148,9 +148,9 @@ class Filter:
         self._add(tally, plain)
 
     def _add(self, tally: np.ndarray, plain: np.ndarray) -> None:
-        from .unit_kernels import LARGE
+        from .unit_kernels import LOOK
 
-        self._small.add(np.minimum(tally, LARGE))
+        self._small.add(np.minimum(tally, LOOK))
         self._tally.add(tally)
         self._plain_forms.add(plain)
 

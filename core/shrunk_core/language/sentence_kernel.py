@@ -32,7 +32,7 @@ def after_dot(one, two, length, abbreviation):
     if not is_letter(one) or not is_letter(two):
         return ASK
     if abbreviation:
-        return NO if length == 2 else ASK
+        return NO if length == abbreviation else ASK
     return YES
 
 

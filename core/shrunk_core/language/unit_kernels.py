@@ -8,7 +8,7 @@ from numba import types
 from .compiled import U, compiled, reads, writes
 
 _BYTES, _INT32, _INT64 = reads(types.uint8), reads(types.int32), reads(types.int64)
-LARGE = 16
+LOOK = 16
 
 _END = 0xFF
 """Of a unit, while its white space still is as it was written; no byte of UTF-8."""
@@ -20,27 +20,34 @@ _OUT8, _OUT64 = writes(types.uint8), writes(types.int64)
 def add_up(numbers, marks, small, tally, sums, times, strange):
     """The tallies of all forms before each of the marks, and how often each form of a tally of `strange` and more is met.
 
-    small: the tally of each form as far as it fits into one byte, so that all of them stay at hand: `LARGE` says that it does
-    not, and is to be found in `tally`.
+    small: the tallies of forms as far as they fit into four bits, so that all of them stay at hand; of the others `LOOK`, that
+    they are in `tally`. Those are gone through later: not to branch at each form takes half the time.
     """
-    total, form, mark = 0, 0, 0
-    while form < len(numbers):
+    others = np.empty(len(numbers) + 1, dtype=np.uint64)
+    n, start = 0, 0
+    for mark in range(len(marks) + 1):
         stop = np.int64(marks[U(mark)]) if mark < len(marks) else len(numbers)
-        while form < stop:
+        total = 0
+        for form in range(start, stop):
             number = U(numbers[U(form)])
-            code = small[number]
-            if code < LARGE:
-                total += np.int64(code)
-            else:
-                of_form = tally[number]
-                total += of_form
-                if of_form >= strange:
-                    times[number] += 1
-            form += 1
+            code = np.int64(small[number])
+            total += code & (LOOK - 1)
+            others[U(n)] = (U(mark) << U(32)) | number
+            n += code >> 4
+        start = stop
         if mark < len(marks):
             sums[U(mark)] = total
-            mark += 1
-    sums[mark:] = total
+    for k in range(n):
+        number, mark = others[U(k)] & U(0xFFFFFFFF), others[U(k)] >> U(32)
+        of_form = tally[number]
+        if mark < U(len(sums)):
+            sums[mark] += of_form
+        if of_form >= strange:
+            times[number] += 1
+    total = 0
+    for mark in range(len(sums)):
+        total += sums[U(mark)]
+        sums[U(mark)] = total
 
 
 @compiled(_BYTES, _INT32, _INT32, _INT64, _INT64, types.boolean, _OUT8)
