@@ -13,7 +13,7 @@ from shrunk_core.config.language_spec import CorpusSpec
 from shrunk_core.errors import DataError
 from shrunk_core.language import batches as batches_module
 from shrunk_core.language import corpus as corpus_module
-from shrunk_core.language import reduce, row_groups
+from shrunk_core.language import machine_code, reduce, row_groups
 from shrunk_core.language.batches import batches
 from shrunk_core.language.corpus import build_language, corpus_fingerprint, corpus_folder, read_manifest
 from shrunk_core.language.readers import Tally
@@ -165,3 +165,17 @@ def test_a_table_that_vanishes_on_the_way_is_named_and_the_rest_is_kept(tmp_path
     assert (tmp_path / "lab" / "corpora" / f".{fingerprint}.partial").is_dir()
     table.write_bytes(data)
     assert built(tmp_path / "lab", spec, 1) == built(tmp_path / "other", spec, 1)
+
+
+def test_the_first_use_on_a_machine_says_that_it_compiles(tmp_path, monkeypatch):
+    list(build_language(tmp_path / "lab", spec_of(write_texts(tmp_path / "a.txt"))))
+    assert machine_code.is_compiled()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "nothing"))
+    assert not machine_code.is_compiled()
+    events = build_language(tmp_path / "other", spec_of(write_texts(tmp_path / "b.txt", least=1)))
+    assert "compiling the loops for this machine" in next(e.message for e in events if e.stage == "filter")
+
+
+def write_texts(path, least=0):
+    path.write_text("\n\n".join(TEXTS[least:]))
+    return path

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,18 +16,10 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from .machine_code import SOURCES
+
 U = np.uint64
 """Numbers of 64 bits without a sign: an index of that kind is not looked at for being negative."""
-
-
-_HERE = Path(__file__).parent
-_SOURCES = (
-    "-"
-    + hashlib.sha256(
-        b"".join(file.read_bytes() for file in [*sorted(_HERE.glob("*_kernel*.py")), _HERE / "byte_classes.py"])
-    ).hexdigest()[:12]
-)
-"""Of all that loops are made of. Numba itself sees changes in the file of a loop only, not in what that calls."""
 
 
 @contextlib.contextmanager
@@ -45,7 +35,7 @@ def compiled(*arguments: Any) -> Callable[[Callable[..., Any]], Callable[..., An
     """Compile for arguments of these types, or take what was compiled before; in memory only if nothing can be kept."""
 
     def of(function: Callable[..., Any]) -> Callable[..., Any]:
-        function.__qualname__ += _SOURCES  # part of the name of the file that is kept
+        function.__qualname__ += SOURCES  # part of the name of the file that is kept
         try:
             kernel: Any = njit(cache=True, nogil=True)(function)
             with _one_at_a_time():

@@ -21,6 +21,7 @@ from .crew import crew_map
 from .draft import Draft
 from .filter import EXAMPLES, FilterCounts, most_frequent
 from .finish import finish
+from .machine_code import COMPILING, is_compiled
 from .pace import Pace
 from .readers import Source, Tally
 from .shrinker import Shrinker, Shrunk, WordCounter
@@ -195,6 +196,7 @@ def _vocabulary(
         counts: Counter[str] = Counter()
         reading = Reading(corpus, sources)
         pace = Pace(reading.total_bytes)
+        yield from _compiling("vocabulary", progress, pace.total)
         for batch, (found, size) in crew_map(WordCounter, (corpus,), batches(reading), processes):
             counts.update(found)
             _forget_rare(counts)
@@ -205,6 +207,11 @@ def _vocabulary(
         vocabulary = load_vocabulary(corpus.vocabulary, Normalisation.of(corpus))
     path.write_text("\n".join(sorted(vocabulary.words)) + "\n", encoding="utf-8")
     return vocabulary
+
+
+def _compiling(stage: str, progress: Progress, total: int) -> Iterator[Event]:
+    if not is_compiled():
+        yield from progress(stage, 0, total, message=COMPILING, always=True)
 
 
 def _filter(
@@ -226,6 +233,7 @@ def _filter(
         return time.monotonic()
 
     saved = save()
+    yield from _compiling("filter", progress, pace.total)
     rest = itertools.islice(batches(reading, source), behind, None)
     for batch, shrunk in crew_map(Shrinker, (corpus, words), rest, processes):
         if batch.source != source:
