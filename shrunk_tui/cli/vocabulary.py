@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 from shrunk_core.config.language_spec import CorpusSpec
 from shrunk_core.errors import ConfigError
+from shrunk_core.language.batches import batches
 from shrunk_core.language.coverage import Coverage
 from shrunk_core.language.coverage import coverage as cover
-from shrunk_core.language.reduce import batches
+from shrunk_core.language.machine_code import COMPILING, is_compiled
 from shrunk_core.language.shrinker import WordCounter
 from shrunk_core.language.sources import Reading, resolve
 from shrunk_core.language.vocabulary import Vocabulary, load_vocabulary, needs_sources, top_words
@@ -78,6 +79,8 @@ def coverage(
     if not source:
         raise ConfigError("name the text: --source FILE (repeat it for several)")
     spec = CorpusSpec(sources=tuple(source), text_column=text_column, min_words=min_words)
+    if not is_compiled():
+        say(COMPILING)
     loaded = _load(vocabulary, source, text_column)
     found = Coverage()
     with ProgressLine() as line:
@@ -180,10 +183,10 @@ def _load(name: str, source: list[str] | None, text_column: str) -> Vocabulary:
         raise ConfigError(f"{name} is counted in a text: name it with --source FILE")
     spec = CorpusSpec(sources=tuple(source), text_column=text_column)
     counter = WordCounter(spec)
-    say(f"counting words for {name} ...")
+    say(f"counting words for {name} ..." + ("" if is_compiled() else f" {COMPILING}"))
     counts = None
     for batch in batches(Reading(spec, resolve(spec))):
-        found = counter(batch)
+        found, _ = counter(batch)
         counts = found if counts is None else counts + found
     if not counts:
         raise ConfigError(f"{name}: no words in {', '.join(source)}")

@@ -6,9 +6,9 @@ corpus.py with it.
 
 import pytest
 from shrunk_core.config.language_spec import CorpusSpec, TokenizerSpec
+from shrunk_core.language.batches import batches
 from shrunk_core.language.corpus import build_corpus, read_manifest
 from shrunk_core.language.filter import Filter, Rule
-from shrunk_core.language.reduce import batches
 from shrunk_core.language.sources import Reading, resolve
 from shrunk_core.language.vocabulary import load_vocabulary
 from shrunk_core.record.events import CorpusProgress
@@ -52,8 +52,9 @@ def test_kept_share_of_childrens_books(shared_data):
     words = load_vocabulary(str(shared_data / "vocabulary/AOChildes_word_frequency.csv")).words
     six, any_length = (Filter(words, Rule(unit="sentence", min_words=n, max_oov=0.0)) for n in (6, 1))
     for batch in batches(Reading(spec, resolve(spec))):
-        six.keep(batch.documents)
-        any_length.keep(batch.documents)
+        documents, _ = batch.read()
+        six.keep(documents)
+        any_length.keep(documents)
     counts = any_length.counts
     assert (counts.documents, counts.words_seen, counts.units_seen) == (522, 30_303_147, 1_828_596)
     assert (counts.units_short, counts.units_kept) == (3_581, 706_286)

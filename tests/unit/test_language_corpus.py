@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from shrunk_core.config.language_spec import CorpusSpec, TokenizerSpec
 from shrunk_core.errors import DataError
+from shrunk_core.language import batches, reduce, tokens
 from shrunk_core.language import corpus as corpus_module
-from shrunk_core.language import reduce, tokens
 from shrunk_core.language.corpus import (
     build_corpus,
     corpora,
@@ -209,7 +209,8 @@ def test_a_full_disk_leaves_nothing_half_made(tmp_path, spec, monkeypatch, stage
 
 
 def test_a_killed_builder_s_work_is_no_corpus_and_is_continued(tmp_path, spec, monkeypatch):
-    monkeypatch.setattr(reduce, "_BATCH", 300)
+    monkeypatch.setattr(batches, "READ_AT_ONCE", 300)
+    monkeypatch.setattr(batches, "SMALL_FILE", 0)
     monkeypatch.setattr(reduce, "_SAVE_SECONDS", 0.0)
     monkeypatch.setattr(corpus_module, "_EVENT_SECONDS", 0.0)
     whole = build(tmp_path / "whole", spec)[0]
@@ -227,7 +228,7 @@ def test_a_killed_builder_s_work_is_no_corpus_and_is_continued(tmp_path, spec, m
     built = build(lab, spec)[0]
     assert names(lab / "corpora") == [fingerprint]
     again = read_manifest(lab, fingerprint)
-    assert again["resumed"] and len(state["read"]) + state["batches"] > 0
+    assert again["resumed"] and state["source"] + state["batches"] > 0
     assert dataclasses.replace(built, seconds=0, logged_at=0) == dataclasses.replace(whole, seconds=0, logged_at=0)
     for name in ("train.txt", "validation.txt", "test.txt"):
         one, other = (corpus_folder(x, fingerprint) / name for x in (lab, tmp_path / "whole"))

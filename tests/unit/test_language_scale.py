@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shrunk_core.config.language_spec import CorpusSpec, TokenizerSpec
 from shrunk_core.errors import ConfigError, DataError
-from shrunk_core.language import reduce
+from shrunk_core.language import batches
 from shrunk_core.language.corpus import build_language, corpus_folder, read_manifest
 from shrunk_core.language.coverage import coverage
 from shrunk_core.language.filter import Filter, Rule
@@ -63,7 +63,8 @@ def split_text(lab, manifest):
 
 @pytest.mark.parametrize("options", [{}, {"vocabulary": "top:15"}, {"duplicates": "near"}])
 def test_two_processes_write_the_same_bytes_as_one(tmp_path, spec, options, monkeypatch):
-    monkeypatch.setattr(reduce, "_BATCH", 2_000)
+    monkeypatch.setattr(batches, "READ_AT_ONCE", 2_000)
+    monkeypatch.setattr(batches, "SMALL_FILE", 0)
     spec = dataclasses.replace(spec, **options)
     one, two = (built(tmp_path / str(n), spec, n) for n in (1, 2))
     assert split_text(tmp_path / "1", one) == split_text(tmp_path / "2", two)
@@ -73,7 +74,8 @@ def test_two_processes_write_the_same_bytes_as_one(tmp_path, spec, options, monk
 
 
 def test_what_a_source_refuses_in_the_middle_reaches_the_caller_and_is_continued(tmp_path, spec, monkeypatch):
-    monkeypatch.setattr(reduce, "_BATCH", 2_000)
+    monkeypatch.setattr(batches, "READ_AT_ONCE", 2_000)
+    monkeypatch.setattr(batches, "SMALL_FILE", 0)
     path = tmp_path / "two.jsonl"
     whole = path.read_text()
     path.write_text(whole + "\n{broken")

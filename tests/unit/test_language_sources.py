@@ -60,7 +60,7 @@ def test_compressed_files_are_unpacked(tmp_path, suffix):
     path.write_bytes(pack(first) + pack(second))
     found, reading = read(path)
     assert found == [r["text"] for r in ROWS]
-    assert reading.done_bytes == reading.total_bytes == path.stat().st_size
+    assert reading.tallies[0].position == reading.total_bytes == path.stat().st_size
 
 
 def test_paragraphs_of_one_text_file_files_of_several(tmp_path):

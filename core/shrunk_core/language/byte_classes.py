@@ -102,12 +102,13 @@ SIGNS = _signs()
 
 def _endings() -> np.ndarray:
     table = np.zeros(32 * 32 * 32, dtype=np.uint8)
-    for abbreviation in ABBREVIATIONS:
+    for abbreviation in sorted(ABBREVIATIONS, key=len, reverse=True):  # short ones last, which are whole
         if abbreviation[-2:].isalpha():
             one, two, three, *_ = (*(ord(c) & 31 for c in reversed(abbreviation)), 0, 0)
-            table[one << 10 | two << 5 | three] = 1
+            table[one << 10 | two << 5 | three] = len(abbreviation) if len(abbreviation) <= 3 else 1
     return table
 
 
 ABBREVIATION_ENDINGS = _endings()
-"""uint8 [32 ** 3]: 1 where some abbreviation ends so, by the last letter and the two before, 0 for none, five bits each."""
+"""uint8 [32 ** 3], by the last letter and the two before, 0 for none, five bits each: 2 or 3 where so many letters are an
+abbreviation, 1 where a longer one ends so, 0 elsewhere."""

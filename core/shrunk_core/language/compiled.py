@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.extending import intrinsic
+
+from .machine_code import SOURCES
 
 U = np.uint64
 """Numbers of 64 bits without a sign: an index of that kind is not looked at for being negative."""
-
-
-_HERE = Path(__file__).parent
-_SOURCES = (
-    "-"
-    + hashlib.sha256(
-        b"".join(file.read_bytes() for file in [*sorted(_HERE.glob("*_kernel*.py")), _HERE / "byte_classes.py"])
-    ).hexdigest()[:12]
-)
-"""Of all that loops are made of. Numba itself sees changes in the file of a loop only, not in what that calls."""
 
 
 @contextlib.contextmanager
@@ -46,7 +38,7 @@ def compiled(*arguments: Any, **options: Any) -> Callable[[Callable[..., Any]], 
     """
 
     def of(function: Callable[..., Any]) -> Callable[..., Any]:
-        function.__qualname__ += _SOURCES  # part of the name of the file that is kept
+        function.__qualname__ += SOURCES  # part of the name of the file that is kept
         try:
             kernel: Any = njit(cache=True, nogil=True, **options)(function)
             with _one_at_a_time():
@@ -68,3 +60,14 @@ def reads(of: Any, dimensions: int = 1) -> Any:
 def writes(of: Any) -> Any:
     """The type of an array that is written to."""
     return types.Array(of, 1, "C")
+
+
+def _trailing_zeros(_: Any, of: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
+
+
+trailing_zeros: Any = intrinsic(_trailing_zeros)
+"""Zero bits below the lowest one of a number that is not 0: one instruction, for which numba has no name."""

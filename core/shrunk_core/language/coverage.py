@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..config.language_spec import CorpusSpec
+from .batches import batches
 from .filter import Filter, Rule, most_frequent
 from .lexicon import Growing
-from .reduce import batches
 from .scan import Block, Document, Forms
 from .sources import Reading, resolve
 from .vocabulary import Vocabulary
@@ -53,7 +53,7 @@ def coverage(corpus: CorpusSpec, vocabulary: Vocabulary, most: int = 50) -> Iter
     found = Coverage([SourceCoverage(source.name) for source in sources])
     ranks = _Ranks(corpus, vocabulary)
     for batch in batches(reading):
-        ranks.add(batch.documents, found.sources[batch.source])
+        ranks.add(batch.read()[0], found.sources[batch.source])
         yield batch.position, reading.total_bytes, found
     found.left_out = most_frequent(ranks.unknown, most)
     found.curve = ranks.curve()
@@ -81,8 +81,8 @@ class _Ranks:
         if self._forms is not self._sieve.forms:  # its lexicon was full and began anew
             self._forms = self._sieve.forms
             self._counted, self._lowest = Growing(), Growing()
-            self._names: list[tuple[str, ...]] = []
-        new = self._forms.words_of(range(len(self._names), len(self._forms)))
+            self._names: list[list[str]] = []
+        new = [of.split() for of in self._forms.words_of(list(range(len(self._names), len(self._forms))))]
         self._names += new
         self._counted.add(np.array([len(words) for words in new], dtype=np.int64))
         rarest = [max((self._rank.get(word, self._outside) for word in words), default=0) for words in new]

@@ -80,10 +80,13 @@ class _Member:
         assert self._child.stdin is not None and self._child.stdout is not None
         self._to: IO[bytes] = self._child.stdin
         self._from: IO[bytes] = self._child.stdout
-        pickle.dump((make, arguments), self._to, pickle.HIGHEST_PROTOCOL)
+        self._job: tuple[Any, ...] | None = (make, arguments)
 
     def ask(self, item: Any) -> Any:
         try:
+            if self._job:  # not before, because a child takes it only when it has loaded, and the others load meanwhile
+                pickle.dump(self._job, self._to, pickle.HIGHEST_PROTOCOL)
+                self._job = None
             pickle.dump(item, self._to, pickle.HIGHEST_PROTOCOL)
             self._to.flush()
             done, result = pickle.load(self._from)
@@ -131,4 +134,6 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
+    # Numba asks scipy for linear algebra, which no job here needs and which takes a fifth of the time to load all.
+    sys.modules["scipy"] = None  # type: ignore[assignment]
     _serve()

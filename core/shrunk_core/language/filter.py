@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -112,18 +112,14 @@ class Filter:
             if w.isascii() and w.isalpha() and len(w) > 1 and (w.islower() or not rule.how.lower_case)
         ]
         self.counts = FilterCounts()
-        self._unknown: Counter[str] = Counter()
-        self._times = Growing()
+        self.unknown: Counter[str] = Counter()
         self._scanner = Scanner(rule.unit, (rule.span_words, rule.span_stride), self._grow)
         self._begin()
 
     def _begin(self) -> None:
-        if len(self._times):
-            self._unknown = self.unknown
-        self._times = Growing()
         self._tally, self._small, self._plain_forms = Growing(), Growing(np.uint8), Growing(np.uint8)
         self._add(np.ones(1, dtype=np.int64), np.zeros(1, dtype=bool))  # a link
-        self._strange: dict[int, list[str]] = {}  # the unknown words of forms that are not one word as it is
+        self._strange: dict[int, str] = {}  # unknown words, with spaces, of forms that are not one word as it is
         self._plain_are_known = True
         self.forms = Forms(self.rule.how, self._learn)
         self.forms.meet(self._plain)
@@ -133,36 +129,40 @@ class Filter:
     def _learn(self, first: int, plain: np.ndarray) -> None:
         """Counted and unknown words of forms met first."""
         tally = np.full(len(plain), 1 if self._plain_are_known else 1 + _UNKNOWN, dtype=np.int64)
+        others = np.flatnonzero(~plain)
+        words = self.forms.words_of((first + others).tolist())
+        counted = np.fromiter((len(w) and w.count(" ") + 1 for w in words), dtype=np.int64, count=len(words))
+        tally[others] = counted
         vocabulary = self.vocabulary
-        others = np.flatnonzero(~plain).tolist()
-        for i, words in zip(others, self.forms.words_of([first + i for i in others]), strict=True):
-            tally[i] = len(words)
-            strange = [word for word in words if word not in vocabulary] if vocabulary is not None else None
-            if strange:
-                tally[i] += _UNKNOWN * len(strange)
-                self._strange[first + i] = strange
+        if vocabulary is not None:
+            known = map(vocabulary.__contains__, " ".join(filter(None, words)).split())
+            unknown = np.repeat(others, counted)[~np.fromiter(known, dtype=bool, count=int(counted.sum()))]
+            np.add.at(tally, unknown, _UNKNOWN)
+            strange = tally[others] >= _UNKNOWN
+            for number, of_form in zip(
+                (first + others[strange]).tolist(), itertools.compress(words, strange), strict=True
+            ):
+                if " " in of_form:
+                    of_form = " ".join([word for word in of_form.split() if word not in vocabulary])
+                self._strange[number] = of_form
         self._add(tally, plain)
 
     def _add(self, tally: np.ndarray, plain: np.ndarray) -> None:
-        from .unit_kernels import SMALL
+        from .unit_kernels import LOOK
 
-        counted, unknown = tally & (_UNKNOWN - 1), tally >> _UNKNOWN_BITS
-        self._small.add(np.where((counted < 15) & (unknown < 15), counted | unknown << 4, SMALL))
+        self._small.add(np.minimum(tally, LOOK))
         self._tally.add(tally)
         self._plain_forms.add(plain)
 
     def keep(self, documents: Sequence[Document]) -> list[list[str]]:
-        """The kept units of each document, in order; counts are added to `counts` and `unknown`."""
-        kept = self._kept(documents, self._times)
+        """The kept units of each document, in order; what is counted is added to `counts` and `unknown`, the occurrences of
+        each word out of vocabulary."""
+        kept = self.apply(documents)
         self.counts.add(kept.counts)
+        self.unknown.update(kept.unknown)
         units = kept.units
         cuts = np.concatenate([[0], np.cumsum(kept.per_document)]).tolist()
         return [units[a:b] for a, b in itertools.pairwise(cuts)]
-
-    @property
-    def unknown(self) -> Counter[str]:
-        """Occurrences of each word out of vocabulary in the documents that `keep` saw."""
-        return self._unknown + self._unknown_words(self._times.array())
 
     def blocks(self, documents: Sequence[Document]) -> Iterator[Block]:
         """The documents, some at once, cut into units by the rule. Numbers of forms hold for one call."""
@@ -173,11 +173,6 @@ class Filter:
     def apply(self, documents: Sequence[Document]) -> Kept:
         """What is kept of some documents, and counts. Fastest with a few megabytes of text at once."""
         times = Growing()
-        kept = self._kept(documents, times)
-        return replace(kept, unknown=self._unknown_words(times.array()))
-
-    def _kept(self, documents: Sequence[Document], times: Growing) -> Kept:
-        """As `apply`, but occurrences of forms that have unknown words are added to `times`."""
         found = []
         for block in self.blocks(documents):
             times.add(np.zeros(len(self._tally) - len(times), dtype=np.int64))
@@ -190,14 +185,13 @@ class Filter:
             words=np.concatenate([part.words for part in found] or [np.empty(0, dtype=np.int64)]),
             per_document=np.concatenate([part.per_document for part in found] or [np.empty(0, dtype=np.int64)]),
             counts=counts,
-            unknown=Counter(),
+            unknown=self._unknown_words(times.array()),
             dropped=list(itertools.chain.from_iterable(part.dropped for part in found)),
         )
 
     def _apply(self, block: Block, times: np.ndarray) -> _KeptOfBlock:
         rule = self.rule
-        sums = self._sums(block.scan, times, _UNKNOWN)
-        of_unit = sums[block.last] - sums[block.first]
+        of_unit = self._of_units(block, times)
         counted, unknown = of_unit & (_UNKNOWN - 1), of_unit >> _UNKNOWN_BITS
         long_enough = counted >= rule.min_words
         # Of a grown span the growing has seen to it.
@@ -229,17 +223,27 @@ class Filter:
             dropped=dropped.decode().split("\n") if len(examples) else [],
         )
 
-    def _sums(self, scan: Scan, times: np.ndarray, strange: int) -> np.ndarray:
-        """int64 [surfaces + 1]: tallies of the forms before each surface. Forms of a tally of `strange` and more are counted
-        in `times`."""
+    def _of_units(self, block: Block, times: np.ndarray) -> np.ndarray:
+        """int64 [units]: their tallies. Forms with unknown words are counted in `times`, whether in a unit or not."""
+        first, last = block.first, block.last
+        if np.array_equal(first[1:], last[:-1]):  # one behind the other
+            return np.diff(self._sums(block.scan, np.append(first, last[-1:]), times, _UNKNOWN))
+        marks = np.union1d(first, last)
+        sums = self._sums(block.scan, marks, times, _UNKNOWN)
+        return sums[np.searchsorted(marks, last)] - sums[np.searchsorted(marks, first)]
+
+    def _sums(self, scan: Scan, surfaces: np.ndarray, times: np.ndarray, strange: int) -> np.ndarray:
+        """int64 [surfaces]: tallies of the forms before each of these surfaces, which rise. Forms of a tally of `strange` and
+        more are counted in `times`."""
         from .unit_kernels import add_up
 
-        sums = np.empty(len(scan.before), dtype=np.int64)
-        add_up(scan.numbers, scan.before, self._small.array(), self._tally.array(), sums, times, strange)
+        sums = np.empty(len(surfaces), dtype=np.int64)
+        add_up(scan.numbers, scan.before[surfaces], self._small.array(), self._tally.array(), sums, times, strange)
         return sums
 
     def _grow(self, heads: np.ndarray, scan: Scan) -> tuple[np.ndarray, np.ndarray, int]:
-        sums = self._sums(scan, np.empty(0, dtype=np.int64), np.iinfo(np.int64).max)
+        every = np.arange(len(scan.before))
+        sums = self._sums(scan, every, np.empty(0, dtype=np.int64), np.iinfo(np.int64).max)
         counted, unknown = sums & (_UNKNOWN - 1), sums >> _UNKNOWN_BITS
         return grown_spans(heads, scan.first[1:], counted, unknown, self.rule.min_words, self.rule.max_oov)
 
@@ -250,8 +254,9 @@ class Filter:
         words, others = met[plain], met[~plain]
         names = self.forms.names
         found = Counter(dict(zip(map(names.__getitem__, words.tolist()), times[words].tolist(), strict=True)))
+        strange = self._strange
         for number, n in zip(others.tolist(), times[others].tolist(), strict=True):
-            for word in self._strange[number]:
+            for word in strange[number].split():
                 found[word] += n
         return found
 

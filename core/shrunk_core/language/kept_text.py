@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .byte_classes import WHITE_ASCII
 from .lexicon import Scan, Text
-
-_AS_WRITTEN = np.arange(256, dtype=np.uint8)
-_AS_WRITTEN[list(WHITE_ASCII)] = ord(" ")
-_LOWER = np.frombuffer(_AS_WRITTEN.tobytes().lower(), dtype=np.uint8)
 
 
 def joined_units(text: Text, scan: Scan, first: np.ndarray, last: np.ndarray, lower: bool) -> bytes:
@@ -20,12 +15,18 @@ def joined_units(text: Text, scan: Scan, first: np.ndarray, last: np.ndarray, lo
         return b""
     out = np.empty(int((scan.stop[last - 1] - scan.begin[first] + 1).sum()), dtype=np.uint8)
     raw = np.frombuffer(text.data, dtype=np.uint8)
-    size = copy_units(raw, scan.begin, scan.stop, first, last, _LOWER if lower else _AS_WRITTEN, out)
-    units = out[: abs(size) - 1].tobytes()
-    if size > 0 or not lower:
-        return units
+    size = copy_units(raw, scan.begin, scan.stop, first, last, lower, out)
+    units = out[: abs(size) - 1]
+    return units.tobytes() if size > 0 or not lower else _lower(units)
+
+
+def _lower(text: np.ndarray) -> bytes:
+    """Lower case by Arrow, which keeps to one character for one, and looks at no neighbours."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    # Arrow's lower case, which keeps to one character for one, and looks at no neighbours.
-    return pc.call_function("utf8_lower", [pa.scalar(units.decode())]).as_py().encode()
+    # From the bytes as they are: `pa.scalar` would load pandas, for half a second.
+    bounds = np.array([0, len(text)], dtype=np.int64)
+    strings = pa.LargeStringArray.from_buffers(1, pa.py_buffer(bounds), pa.py_buffer(text))
+    _, bounds_of_lower, lower = pc.call_function("utf8_lower", [strings]).buffers()
+    return lower[: int(np.frombuffer(bounds_of_lower, dtype=np.int64)[1])].to_pybytes()

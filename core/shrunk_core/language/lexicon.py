@@ -26,7 +26,7 @@ _ROOM_KEPT = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """Documents one after the other, white space around each, without NUL. limits: int64 [documents, 2], the first byte of
+    """Documents one after the other, white space around each. limits: int64 [documents, 2], the first byte of
     each and the one behind it."""
 
     data: bytes
@@ -43,7 +43,7 @@ class Text:
                 '(`document = "paragraph"`: blank-line blocks; `"row"` of a table).'
             )
         data = b"\n".join([b"", *documents, b"\n" * _AHEAD])
-        return cls(data.replace(b"\0", b" ") if b"\0" in data else data, np.column_stack([stops - sizes, stops]))
+        return cls(data, np.column_stack([stops - sizes, stops]))
 
 
 @dataclass(frozen=True, eq=False)

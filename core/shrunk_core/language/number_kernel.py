@@ -12,10 +12,10 @@ MIX = np.uint64(0xC2B2AE3D27D4EB4F)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _LOW = np.uint64(0xFFFFFFFF)
 
-OFTEN = 4096
+OFTEN = 1 << 14
 """Forms that are at hand."""
 
-_OFTEN_SHIFT = np.uint64(64 - 12)
+_OFTEN_SHIFT = np.uint64(64 - 14)
 
 
 @njit(nogil=True, inline="always")

@@ -11,7 +11,6 @@ import io
 import itertools
 import json
 import lzma
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -44,13 +43,18 @@ class Source:
 
 @dataclass
 class Tally:
-    """What reading one source met. `position`: bytes of its file read so far, of `size`."""
+    """What reading one source, or a part of it, met. `position`: bytes of its file read so far; 0 in some row groups."""
 
     documents: int = 0
     empty: int = 0
     replaced_characters: int = 0
     position: int = 0
-    size: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(**{name: value + getattr(other, name) for name, value in vars(self).items()})
+
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(**{name: value - getattr(other, name) for name, value in vars(self).items()})
 
     def valid(self, data: bytes) -> bytes:
         """UTF-8; each invalid sequence becomes U+FFFD and is counted."""
@@ -75,10 +79,19 @@ class Tally:
         return text
 
 
-def read_source(source: Source, text_column: str, document: str, tally: Tally) -> Iterator[Document]:
-    """The documents of a source. `document` is `row`, `file` or `paragraph`; blank ones are counted and left out."""
+def read_source(
+    source: Source, text_column: str, document: str, tally: Tally, rows: tuple[int, int] | None = None
+) -> Iterator[Document]:
+    """The documents of a source. `document` is `row`, `file` or `paragraph`; blank ones are counted and left out.
+
+    rows: of a Parquet file, the first row group to read and the one behind the last.
+    """
     try:
-        for item in _READERS[source.kind](source, text_column, document, tally):
+        if rows is None:
+            items = _READERS[source.kind](source, text_column, document, tally)
+        else:
+            items = _parquet(source, text_column, document, tally, rows)
+        for item in items:
             if _blank(item.data):
                 tally.empty += 1
                 continue
@@ -156,14 +169,13 @@ class _ZstdReader(io.RawIOBase):
 def _lines(source: Source, tally: Tally) -> Iterator[bytes]:
     """Lines of UTF-8 with their ends, without a byte order mark."""
     with open(source.file, "rb") as raw:
-        tally.size = os.fstat(raw.fileno()).st_size
         for i, line in enumerate(_unpacked(source, raw)):
             if i == 0:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if i % 64 == 0:
                 tally.position = raw.tell()
             yield tally.valid(line)
-        tally.position = tally.size
+        tally.position = raw.tell()
 
 
 # ---------------------------------------------------------------- formats
@@ -243,7 +255,9 @@ def _csv(source: Source, text_column: str, document: str, tally: Tally) -> Itera
     yield from _rows(source, texts(), document)
 
 
-def _parquet(source: Source, text_column: str, document: str, tally: Tally) -> Iterator[Document]:
+def _parquet(
+    source: Source, text_column: str, document: str, tally: Tally, part: tuple[int, int] | None = None
+) -> Iterator[Document]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -256,16 +270,17 @@ def _parquet(source: Source, text_column: str, document: str, tally: Tally) -> I
                 kind = file.schema_arrow.field(text_column).type
                 if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
                     raise DataError(f"{source.path}: column `{text_column}` holds {kind}, not text")
-                tally.size = source.file.stat().st_size
-                rows = file.metadata.num_rows
+                size = 0 if part else source.file.stat().st_size
+                groups = range(*part) if part else range(file.num_row_groups)
+                rows = sum(file.metadata.row_group(i).num_rows for i in groups)
                 done = 0
-                for batch in file.iter_batches(batch_size=64, columns=[text_column]):
+                for batch in file.iter_batches(batch_size=64, row_groups=list(groups), columns=[text_column]):
                     # As bytes: Arrow does not check that its strings are UTF-8, and we count what is not.
                     for value in batch.column(0).cast(pa.large_binary()):
                         done += 1
                         data = value.as_py()
                         yield b"" if data is None else tally.valid(data)
-                    tally.position = tally.size * done // max(1, rows)
+                    tally.position = size * done // max(1, rows)
         except pa.ArrowException as problem:
             raise DataError(f"{source.path} is no readable Parquet file: {problem}") from problem
 

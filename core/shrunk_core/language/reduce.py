@@ -16,21 +16,19 @@ from typing import Any
 from ..config.language_spec import CorpusSpec
 from ..errors import DataError
 from ..record.events import Event
+from .batches import batches
 from .crew import crew_map
 from .draft import Draft
 from .filter import EXAMPLES, FilterCounts, most_frequent
 from .finish import finish
+from .machine_code import COMPILING, is_compiled
 from .pace import Pace
 from .readers import Source, Tally
-from .scan import Document
-from .shrinker import Batch, Shrinker, Shrunk, WordCounter
+from .shrinker import Shrinker, Shrunk, WordCounter
 from .sources import Reading
 from .split import SPLITS, require_documents
 from .vocabulary import Vocabulary, load_vocabulary, needs_sources, top_list, top_words
 from .words import Normalisation
-
-_BATCH = 4_000_000
-"""Bytes of text filtered at once."""
 
 _SAVE_SECONDS = 10.0
 """At most so much work is lost by an interruption."""
@@ -51,6 +49,7 @@ class _Tallies:
 
     counts: FilterCounts
     sources: list[dict[str, int]]
+    read: list[Tally]
     unknown: Counter[str]
     places: list[float]
     kept: list[str]
@@ -59,12 +58,12 @@ class _Tallies:
     @classmethod
     def of(cls, state: dict[str, Any] | None, sources: int) -> _Tallies:
         if state is None:
-            return cls(
-                FilterCounts(), [{"units_seen": 0, "units_kept": 0} for _ in range(sources)], Counter(), [], [], []
-            )
+            nothing = [{"units_seen": 0, "units_kept": 0} for _ in range(sources)]
+            return cls(FilterCounts(), nothing, [Tally() for _ in range(sources)], Counter(), [], [], [])
         return cls(
             FilterCounts(**state["counts"]),
             state["sources"],
+            [Tally(**tally) for tally in state["read"]],
             Counter(state["unknown"]),
             state["places"],
             state["kept"],
@@ -72,10 +71,12 @@ class _Tallies:
         )
 
     def plain(self) -> dict[str, Any]:
-        return {**vars(self), "counts": dataclasses.asdict(self.counts), "unknown": dict(self.unknown)}
+        counts, read = dataclasses.asdict(self.counts), [dataclasses.asdict(tally) for tally in self.read]
+        return {**vars(self), "counts": counts, "read": read, "unknown": dict(self.unknown)}
 
     def add(self, source: int, shrunk: Shrunk) -> None:
         self.counts.add(shrunk.counts)
+        self.read[source] += shrunk.tally
         self.sources[source]["units_seen"] += shrunk.counts.units_seen
         self.sources[source]["units_kept"] += shrunk.counts.units_kept
         self.unknown.update(shrunk.unknown)
@@ -125,9 +126,10 @@ def reduce_language(
         if corpus.filter == "vocabulary":
             vocabulary = yield from _vocabulary(folder, corpus, sources, progress, processes, state)
         tallies = _Tallies.of(state, len(sources))
-        reading = Reading(corpus, sources, [Tally(**t) for t in (state or {}).get("read", [])])
         words = vocabulary.words if vocabulary else None
-        yield from _filter(draft, corpus, words, reading, tallies, (state or {}).get("batches", 0), progress, processes)
+        reading = Reading(corpus, sources)
+        done = (state["source"], state["batches"]) if state else (0, 0)
+        yield from _filter(draft, corpus, words, reading, tallies, done, progress, processes)
     finally:
         draft.close()
     unknown = most_frequent(tallies.unknown, _TOP_UNKNOWN)
@@ -148,13 +150,13 @@ def reduce_language(
                 "kind": source.kind,
                 "entry": source.entry,
                 "licence": corpus.licences[source.entry] if source.entry < len(corpus.licences) else "",
-                "bytes": tally.size,
+                "bytes": size,
                 "documents": tally.documents,
                 "empty_documents": tally.empty,
                 "replaced_characters": tally.replaced_characters,
                 **tallies.sources[i],
             }
-            for i, (source, tally) in enumerate(zip(sources, reading.tallies, strict=True))
+            for i, (source, size, tally) in enumerate(zip(sources, reading.sizes, tallies.read, strict=True))
         ],
         "vocabulary": {
             "origin": vocabulary.origin if vocabulary else "",
@@ -162,7 +164,7 @@ def reduce_language(
             "notes": list(vocabulary.notes) if vocabulary else [],
         },
         **dataclasses.asdict(tallies.counts),
-        "replaced_characters": sum(t.replaced_characters for t in reading.tallies),
+        "replaced_characters": sum(t.replaced_characters for t in tallies.read),
         **finished,
         "top_out_of_vocabulary": [list(pair) for pair in unknown],
         "examples": {"kept": tallies.kept, "dropped": tallies.dropped},
@@ -194,10 +196,11 @@ def _vocabulary(
         counts: Counter[str] = Counter()
         reading = Reading(corpus, sources)
         pace = Pace(reading.total_bytes)
-        for batch, found in crew_map(WordCounter, (corpus,), batches(reading), processes):
+        yield from _compiling("vocabulary", progress, pace.total)
+        for batch, (found, size) in crew_map(WordCounter, (corpus,), batches(reading), processes):
             counts.update(found)
             _forget_rare(counts)
-            pace.add(sum(len(d.data) for d in batch.documents))
+            pace.add(size)
             yield from progress("vocabulary", batch.position, pace.total, message=pace.message(batch.position))
         vocabulary = top_words(counts, n)
     else:
@@ -206,27 +209,32 @@ def _vocabulary(
     return vocabulary
 
 
+def _compiling(stage: str, progress: Progress, total: int) -> Iterator[Event]:
+    if not is_compiled():
+        yield from progress(stage, 0, total, message=COMPILING, always=True)
+
+
 def _filter(
     draft: Draft,
     corpus: CorpusSpec,
     words: frozenset[str] | None,
     reading: Reading,
     tallies: _Tallies,
-    skip: int,
+    done: tuple[int, int],
     progress: Progress,
     processes: int,
 ) -> Iterator[Event]:
-    """Filter what the draft does not have yet: behind `skip` batches of the first source that is not read."""
+    """Filter what the draft does not have yet. done: a source, and how many of its batches, after those before it, it has."""
     pace = Pace(reading.total_bytes)
-    source, behind = len(reading.tallies), skip
+    source, behind = done
 
     def save() -> float:
-        read = [dataclasses.asdict(t) for t in reading.tallies[:source]]
-        draft.save({"batches": behind, "read": read, **tallies.plain()})
+        draft.save({"source": source, "batches": behind, **tallies.plain()})
         return time.monotonic()
 
     saved = save()
-    rest = itertools.islice(batches(reading), skip, None)
+    yield from _compiling("filter", progress, pace.total)
+    rest = itertools.islice(batches(reading, source), behind, None)
     for batch, shrunk in crew_map(Shrinker, (corpus, words), rest, processes):
         if batch.source != source:
             source, behind = batch.source, 0
@@ -239,23 +247,6 @@ def _filter(
         share = tallies.counts.units_kept / max(1, tallies.counts.units_seen)
         message = f"{pace.message(batch.position)}, {share:.1%} kept"
         yield from progress("filter", batch.position, pace.total, message=message)
-
-
-def batches(reading: Reading) -> Iterator[Batch]:
-    """Documents by the megabyte, never of two sources."""
-    documents: list[Document] = []
-    size = 0
-    source = len(reading.tallies)
-    for document in reading:
-        now = len(reading.tallies) - 1
-        if documents and (now != source or size >= _BATCH):
-            yield Batch(source, reading.sources[source].entry, documents, reading.done_bytes)
-            documents, size = [], 0
-        source = now
-        documents.append(document)
-        size += len(document.data)
-    if documents:
-        yield Batch(source, reading.sources[source].entry, documents, reading.done_bytes)
 
 
 def _require_units(corpus: CorpusSpec, counts: FilterCounts, unknown: list[tuple[str, int]]) -> None:

@@ -77,16 +77,15 @@ class Forms:
             return (LINK,)
         return normalise(form, self._how)
 
-    def words_of(self, numbers: Iterable[int]) -> list[tuple[str, ...]]:
-        """The counted words of many forms."""
-        numbers = list(numbers)
+    def words_of(self, numbers: list[int]) -> list[str]:
+        """The counted words of many forms, of each in one string with spaces: no collection of garbage has to look at those."""
         bare = " ".join([self.names[n] for n in numbers])
         if self._how.join_apostrophes and self._how.skip_punctuation:
             for sign in APOSTROPHES:
                 bare = bare.replace(sign, "")
         # What is ASCII letters once the apostrophes are gone is a word as it is, and that most are.
         return [
-            (word,) if word.isascii() and word.isalpha() and len(word) > 1 else self.words(n)
+            word if word.isascii() and word.isalpha() and len(word) > 1 else " ".join(self.words(n))
             for n, word in zip(numbers, bare.split(" "), strict=bool(numbers))
         ]
 
@@ -195,19 +194,13 @@ class Scanner:
         for bit, rule, answers, place in ((ASK_START, can_start, self._starts, 0), (ASK_END, can_end, self._ends, -1)):
             asked = np.flatnonzero(scan.asked & bit)
             surfaces = heads[asked] + place
-            yes = [
-                _remembered(answers, rule, text.data[a:b])
-                for a, b in zip(scan.begin[surfaces].tolist(), scan.stop[surfaces].tolist(), strict=True)
-            ]
-            no.append(asked[~np.array(yes, dtype=bool)])
+            places = zip(scan.begin[surfaces].tolist(), scan.stop[surfaces].tolist(), strict=True)
+            written = [text.data[a:b] for a, b in places]
+            for surface in set(written).difference(answers):
+                answers[surface] = rule(surface.decode())
+            yes = np.fromiter(map(answers.__getitem__, written), dtype=bool, count=len(written))
+            no.append(asked[~yes])
         return np.delete(heads, np.concatenate(no))
-
-
-def _remembered(answers: dict[bytes, bool], rule: Callable[[str], bool], surface: bytes) -> bool:
-    known = answers.get(surface)
-    if known is None:
-        known = answers[surface] = rule(surface.decode())
-    return known
 
 
 def _is_lower(data: bytes) -> bool:

@@ -27,15 +27,15 @@ from .byte_classes import (
     WHITE,
     YES,
 )
-from .compiled import U, compiled, reads, writes
+from .compiled import U, compiled, reads, trailing_zeros, writes
 from .number_kernel import MIX, from_often, grown, number_missing, twice
-from .sentence_kernel import after_dot, ending, may_end, may_start
+from .sentence_kernel import after_dot, ending, is_letter, may_end, may_start
 
 # Where `_cut` goes on: places in its `state`.
 AT, DOCUMENT, ENDED, INSIDE, DOUBTFUL, FORMS, SURFACES, HEADS, DOUBTS = range(9)
 
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _SEVEN_BITS, _HIGH_BITS = np.uint64(0x7F7F7F7F7F7F7F7F), np.uint64(0x8080808080808080)
-_ONES = np.uint64(0x0101010101010101)
 
 _TOGETHER = 1024
 """Forms that are looked up together."""
@@ -84,9 +84,29 @@ def _letters(window, fold):
     others = ~letters & _HIGH_BITS
     if others == 0:
         return 8, window | fold
-    lowest = others & (~others + U(1))
-    number = np.int64((((lowest - U(1)) & _ONES) * _ONES) >> U(56)) - 1
-    return number, (window | fold) & ((lowest >> U(7)) - U(1))
+    return np.int64(trailing_zeros(others) >> U(3)), (window | fold) & ((others ^ (others - U(1))) >> U(8))
+
+
+@njit(nogil=True)
+def _other_bytes(windows, size):
+    """A bit for each byte that is no ASCII letter, 64 in a number; behind the `size` bytes of the text all are set."""
+    masks = np.empty((size >> 6) + 2, dtype=np.uint64)
+    for n in range(len(masks)):
+        mask = U(0)
+        for k in range(8):
+            at = 64 * n + 8 * k
+            if at + 8 <= size:
+                window = windows[U(at)]
+                low = (window | U(0x2020202020202020)) & _SEVEN_BITS
+                letters = (low + U(0x1F1F1F1F1F1F1F1F)) & ~(low + U(0x0505050505050505)) & ~window
+                # Each highest bit to its place among eight.
+                mask |= ((((~letters & _HIGH_BITS) >> U(7)) * U(0x0102040810204080)) >> U(56)) << U(8 * k)
+            else:
+                for byte in range(8):
+                    other = at + byte >= size or not is_letter(windows[U(at + byte - 7)] >> U(56))
+                    mask |= U(other) << U(8 * k + byte)
+        masks[U(n)] = mask
+    return masks
 
 
 @njit(nogil=True, inline="always")
@@ -101,7 +121,7 @@ def _joined(key, second, chunk, nth):
 
 @njit(nogil=True)
 def _cut(
-    raw, windows, fold, limits, ways, links,
+    raw, windows, masks, fold, limits, ways, links,
     kinds, of_characters, signs, endings,
     state, found, begin, stop, before, first, heads, asked, doubts,
 ):  # fmt: skip
@@ -149,15 +169,17 @@ def _cut(
                         n_heads += 1
                 # Most surfaces are some letters, and perhaps one sign, before a space.
                 some = False
+                nth = at >> 6
+                others = masks[U(nth)] & (_ALL << U(at & 63))
                 while forms < _TOGETHER:
-                    letters, key = _letters(windows[U(at)], fold)
-                    second = U(0)
-                    if letters == 8:
-                        letters, second = _letters(windows[U(at + 8)], fold)
-                        letters += 8
-                    if letters == 0 or letters == 16:
+                    while others == 0:
+                        nth += 1
+                        others = masks[U(nth)]
+                    end = (nth << 6) + np.int64(trailing_zeros(others))
+                    others &= others - U(1)
+                    letters = end - at
+                    if letters == 0 or letters >= 16:
                         break
-                    end = at + letters
                     b = raw[U(end)]
                     kind = kinds[b]
                     stops = False
@@ -166,8 +188,17 @@ def _cut(
                         if kind != SEPARATOR or kinds[raw[U(end + 1)]] != WHITE:
                             break
                         end += 1
+                        while others == 0:
+                            nth += 1
+                            others = masks[U(nth)]
+                        others &= others - U(1)
                         stops = signs[b] & STOP != 0 and way != READY
                     some = True
+                    key, second = windows[U(at)] | fold, U(0)
+                    if letters > 8:
+                        second = (windows[U(at + 8)] | fold) & ((U(2) << U(8 * letters - 65)) - U(1))
+                    else:
+                        key &= (U(2) << U(8 * letters - 1)) - U(1)
                     begin[U(surfaces)] = at
                     stop[U(surfaces)] = end
                     before[U(surfaces)] = forms_before + forms
@@ -183,7 +214,8 @@ def _cut(
                         if b == 46:
                             one, two, three = raw[U(end - 2)], raw[U(end - 3)], raw[U(end - 4)]
                             ended = after_dot(one, two, letters, endings[ending(one, two, three)])
-                    if raw[U(end)] != 32 or ended != NO:
+                    b = raw[U(end)]
+                    if ended != NO or (b != 32 and (b != 10 or end >= limit or kinds[raw[U(end + 1)]] >= LEAD)):
                         break
                     at += 1
                 if some:
@@ -304,10 +336,11 @@ def scan(
     found = np.empty(3 * _TOGETHER, dtype=np.uint64)
     missing = np.empty(_TOGETHER + 1, dtype=np.int32)
     state = np.zeros(9, dtype=np.int64)
+    masks = _other_bytes(windows, len(raw))
     while True:
         done = state[FORMS]
         forms = _cut(
-            raw, windows, fold, limits, ways, links, kinds, of_characters, signs, endings,
+            raw, windows, masks, fold, limits, ways, links, kinds, of_characters, signs, endings,
             state, found, begin, stop, before, first, heads, asked, doubts,
         )  # fmt: skip
         n = from_often(found, forms, often, missing, numbers[done:])

@@ -12,14 +12,14 @@ from .compiled import U
 
 
 @njit(nogil=True, inline="always")
-def _is_letter(b):
+def is_letter(b):
     return (b >= 65 and b <= 90) or (b >= 97 and b <= 122)
 
 
 @njit(nogil=True, inline="always")
 def ending(one, two, three):
     """Where the last letters of a word, the last one first, are in `ABBREVIATION_ENDINGS`."""
-    third = three & 31 if _is_letter(three) else 0
+    third = three & 31 if is_letter(three) else 0
     return (one & 31) << 10 | (two & 31) << 5 | third
 
 
@@ -29,10 +29,10 @@ def after_dot(one, two, length, abbreviation):
     asked. one, two: the bytes before the dot, the last one first. length: of what is before the dot."""
     if length == 1 and one >= 65 and one <= 90 and one != 73:
         return NO
-    if not _is_letter(one) or not _is_letter(two):
+    if not is_letter(one) or not is_letter(two):
         return ASK
     if abbreviation:
-        return NO if length == 2 else ASK
+        return NO if length == abbreviation else ASK
     return YES
 
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config.language_spec import CorpusSpec
+from .batches import Batch
 from .filter import EXAMPLES, Filter, FilterCounts, Rule
 from .fingers import band_hashes, text_hashes
-from .scan import Document, Forms
+from .readers import Tally
+from .scan import Forms
 from .split import SPLITS, place, split_at
 from .words import Normalisation
 
@@ -23,19 +25,6 @@ DOCUMENT = np.dtype([("source", "<u2"), ("place", "<f8"), ("units", "<u4")])
 """A kept document: which of `sources` it is of, where its hash puts it in [0, 1), and its kept units."""
 
 EXAMPLE_CHARACTERS = 300
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Documents of one source. source: number of the file or data set; entry: of the recipe's `sources` it belongs to.
-
-    position: bytes of all sources read when the batch was full.
-    """
-
-    source: int
-    entry: int
-    documents: list[Document]
-    position: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +41,7 @@ class Shrunk:
     kept: list[str]
     dropped: list[str]
     size: int
+    tally: Tally
 
 
 class Shrinker:
@@ -62,7 +52,7 @@ class Shrinker:
         self.filter = Filter(vocabulary, Rule.of(corpus))
 
     def __call__(self, batch: Batch) -> Shrunk:
-        documents = batch.documents
+        documents, tally = batch.read()
         corpus = self.corpus
         size = sum(len(d.data) for d in documents)
         places = [place(d.data) for d in documents]
@@ -97,6 +87,7 @@ class Shrinker:
             kept=[u.decode()[:EXAMPLE_CHARACTERS] for u in lines[:: len(lines) // EXAMPLES + 1]],
             dropped=[u[:EXAMPLE_CHARACTERS] for u in kept.dropped],
             size=size,
+            tally=tally,
         )
 
 
@@ -110,7 +101,10 @@ class WordCounter:
     def _begin(self) -> None:
         self._forms = Forms(Normalisation.of(self.corpus))
 
-    def __call__(self, batch: Batch) -> Counter[str]:
+    def __call__(self, batch: Batch) -> tuple[Counter[str], int]:
+        """Words, and bytes of all documents."""
         if self._forms.full:
             self._begin()
-        return self._forms.counted(d.data for d in batch.documents if split_at(place(d.data), self.corpus) == "train")
+        documents = [d.data for d in batch.read()[0]]
+        train = [data for data in documents if split_at(place(data), self.corpus) == "train"]
+        return self._forms.counted(train), sum(map(len, documents))

@@ -111,43 +111,50 @@ def _kjv_path() -> Path:
 
 @dataclass
 class Reading:
-    """One pass over all sources of a recipe: iterate over it for the documents.
-
-    tallies: what was met so far, one for each source; those given at the start are of sources that were read before, and
-    are not read again. While it runs, `done_bytes` of `total_bytes` of the files are read; hub data has no size, and
-    counts for nothing in either.
-    """
+    """All sources of a recipe, to be read. Iterate over it for the documents; `tallies` say then what was met, one for each
+    source. sizes: bytes of their files, 0 of hub data."""
 
     corpus: CorpusSpec
     sources: tuple[Source, ...]
     tallies: list[Tally] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[Document]:
-        rule = self.corpus.document
-        for source in self.sources[len(self.tallies) :]:
-            tally = Tally()
-            self.tallies.append(tally)
-            yield from read_source(source, self.corpus.text_column, self._document(source, rule), tally)
+    def __post_init__(self) -> None:
+        self.sizes = [_size(source) for source in self.sources]
 
-    def _document(self, source: Source, rule: str) -> str:
-        """`auto` made definite: rows of a table; paragraphs of the only text file, else each text file as a whole."""
+    def __iter__(self) -> Iterator[Document]:
+        self.tallies = [Tally() for _ in self.sources]
+        for number, tally in enumerate(self.tallies):
+            yield from self.read(number, tally)
+
+    def read(self, number: int, tally: Tally) -> Iterator[Document]:
+        """The documents of one source."""
+        return read_source(self.sources[number], self.corpus.text_column, self.document(number), tally)
+
+    def document(self, number: int) -> str:
+        """What a document of a source is. `auto` is made definite: rows of a table; paragraphs of the only text file, else
+        each text file as a whole."""
+        source, rule = self.sources[number], self.corpus.document
         if rule != "auto" or source.kind == "kjv":
             return rule
         if source.kind != "text":
             return "row"
         return "paragraph" if sum(s.kind == "text" for s in self.sources) == 1 else "file"
 
-    @property
-    def done_bytes(self) -> int:
-        return sum(t.position for t in self.tallies)
+    def size_before(self, number: int) -> int:
+        """Bytes of the files before a source."""
+        return sum(self.sizes[:number])
 
     @property
     def total_bytes(self) -> int:
-        total = 0
-        for source in self.sources:
-            with contextlib.suppress(OSError):  # a file that has vanished is reported when its turn comes
-                total += source.path.stat().st_size if source.path else 0
-        return total
+        return sum(self.sizes)
+
+
+def _size(source: Source) -> int:
+    """Bytes of a file; 0 of hub data, and of a file that has vanished, which is reported when its turn comes."""
+    try:
+        return source.path.stat().st_size if source.path else 0
+    except OSError:
+        return 0
 
 
 # ---------------------------------------------------------------- digests
