@@ -93,7 +93,7 @@ def trainer(spec: ModelSpec, data: list[Masked], device: str, rate: float, preci
         attention_probs_dropout_prob=spec.attention_dropout,
     )  # fmt: skip
     torch.manual_seed(0)
-    rows = [
+    rows: Any = [
         {
             "input_ids": torch.from_numpy(b.inputs[i]),
             "labels": torch.from_numpy(np.where(b.scored[i], b.targets[i], -100)),
@@ -279,7 +279,7 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
         side.time(data[:2])
     for _ in range(repeats):
         for name, make, clock in others:
-            torch.backends.mkldnn.matmul.fp32_precision = "none"  # the Trainer runs as torch comes
+            torch.backends.mkldnn.matmul.fp32_precision = "none"  # pyright: ignore[reportAttributeAccessIssue]  the Trainer's way
             clock.clear()
             began = os.times()
             make(steps).train()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,10 +220,10 @@ def test_wsd_is_constant_then_falls_to_zero() -> None:
 
 
 def test_products_are_exact_where_they_are_fast() -> None:
-    before = torch.backends.mkldnn.matmul.fp32_precision
+    before = torch.backends.mkldnn.matmul.fp32_precision  # pyright: ignore[reportAttributeAccessIssue]
     with onednn_products():
         assert products_are_fp32()
-    assert torch.backends.mkldnn.matmul.fp32_precision == before
+    assert torch.backends.mkldnn.matmul.fp32_precision == before  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_decayed_points_leave_the_run_as_it_was(tmp_path: Path) -> None:
@@ -296,7 +297,7 @@ def test_a_causal_model_learns_and_is_scored_on_every_next_token(tmp_path: Path)
 def test_dropout_resumes_bitwise(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    noisy = {"dropout": 0.1, "attention_dropout": 0.1}
+    noisy: dict[str, Any] = {"dropout": 0.1, "attention_dropout": 0.1}
     whole = [e.loss for e in trainer(tmp_path / "a", updates=20, **noisy).events() if isinstance(e, Step)]
     broken = trainer(tmp_path / "b", updates=20, **noisy)
     head = []
