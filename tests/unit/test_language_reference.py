@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shrunk_core.language.filter import Filter, Rule
 from shrunk_core.language.scan import Document
@@ -132,6 +132,7 @@ TEXT = st.lists(PIECES | st.text(st.characters(codec="utf-8"), max_size=3), max_
     min_words=st.integers(0, 3),
     max_oov=st.sampled_from([0.0, 0.0, 0.34]),
 )
+@example([("DogDog://://", False)], "sentence", set(), 2, 0.0)
 def test_the_filter_keeps_what_the_rules_say(texts, unit, off, min_words, max_oov):
     documents = [Document(text.encode(), ready) for text, ready in texts]
     how = Normalisation(**dict.fromkeys(off, False))

@@ -28,14 +28,14 @@ from .byte_classes import (
     YES,
 )
 from .compiled import U, compiled, reads, trailing_zeros, writes
+from .letter_kernel import first_letters, other_bytes
 from .number_kernel import MIX, from_often, grown, number_missing, twice
-from .sentence_kernel import after_dot, ending, is_letter, may_end, may_start
+from .sentence_kernel import after_dot, ending, may_end, may_start
 
 # Where `_cut` goes on: places in its `state`.
 AT, DOCUMENT, ENDED, INSIDE, DOUBTFUL, FORMS, SURFACES, HEADS, DOUBTS = range(9)
 
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_SEVEN_BITS, _HIGH_BITS = np.uint64(0x7F7F7F7F7F7F7F7F), np.uint64(0x8080808080808080)
 
 _TOGETHER = 1024
 """Forms that are looked up together."""
@@ -73,40 +73,6 @@ def _joins_numbers(raw, at, kinds, of_characters, signs):
     if behind < 0x80:
         return signs[behind] & DIGIT != 0
     return kinds[behind] < FORM_BELOW or of_characters[_place(behind, raw[U(at + 2)], raw[U(at + 3)])] == 0
-
-
-@njit(nogil=True, inline="always")
-def _letters(window, fold):
-    """Of eight bytes as a number: how many ASCII letters it begins with, and these."""
-    low = (window | U(0x2020202020202020)) & _SEVEN_BITS
-    # The highest bit of each byte says if it is a letter: from 0x61 to 0x7A once the case is gone, and of ASCII.
-    letters = (low + U(0x1F1F1F1F1F1F1F1F)) & ~(low + U(0x0505050505050505)) & ~window
-    others = ~letters & _HIGH_BITS
-    if others == 0:
-        return 8, window | fold
-    return np.int64(trailing_zeros(others) >> U(3)), (window | fold) & ((others ^ (others - U(1))) >> U(8))
-
-
-@njit(nogil=True)
-def _other_bytes(windows, size):
-    """A bit for each byte that is no ASCII letter, 64 in a number; behind the `size` bytes of the text all are set."""
-    masks = np.empty((size >> 6) + 2, dtype=np.uint64)
-    for n in range(len(masks)):
-        mask = U(0)
-        for k in range(8):
-            at = 64 * n + 8 * k
-            if at + 8 <= size:
-                window = windows[U(at)]
-                low = (window | U(0x2020202020202020)) & _SEVEN_BITS
-                letters = (low + U(0x1F1F1F1F1F1F1F1F)) & ~(low + U(0x0505050505050505)) & ~window
-                # Each highest bit to its place among eight.
-                mask |= ((((~letters & _HIGH_BITS) >> U(7)) * U(0x0102040810204080)) >> U(56)) << U(8 * k)
-            else:
-                for byte in range(8):
-                    other = at + byte >= size or not is_letter(windows[U(at + byte - 7)] >> U(56))
-                    mask |= U(other) << U(8 * k + byte)
-        masks[U(n)] = mask
-    return masks
 
 
 @njit(nogil=True, inline="always")
@@ -231,7 +197,7 @@ def _cut(
                 key, second = U(0), U(0)
                 nth = 0
                 while True:
-                    letters, chunk = _letters(windows[U(at)], fold)
+                    letters, chunk = first_letters(windows[U(at)], fold)
                     if letters:
                         key, second = _joined(key, second, chunk, nth)
                     at += letters
@@ -336,7 +302,7 @@ def scan(
     found = np.empty(3 * _TOGETHER, dtype=np.uint64)
     missing = np.empty(_TOGETHER + 1, dtype=np.int32)
     state = np.zeros(9, dtype=np.int64)
-    masks = _other_bytes(windows, len(raw))
+    masks = other_bytes(windows, len(raw))
     while True:
         done = state[FORMS]
         forms = _cut(

@@ -69,7 +69,11 @@ def normalise(surface: str, how: Normalisation = THE_PAPERS) -> tuple[str, ...]:
     bare = surface.strip(_EDGES)
     if how.join_apostrophes and not bare.isalpha():
         bare = bare.translate(_JOINED)
-    if how.skip_punctuation and bare.isalpha() and bare.isascii():  # most surfaces: one word, punctuation around it
+    stripped = len(bare) < len(surface)  # of a link perhaps
+    if (
+        how.skip_punctuation and bare.isalpha() and bare.isascii()  # most surfaces: one word, punctuation around it
+        and not (how.links_known and stripped and is_link(surface))
+    ):  # fmt: skip
         return (bare.lower() if how.lower_case else bare,) if len(bare) > 1 or not how.skip_letters else ()
     text = surface.lower() if how.lower_case else surface
     if how.links_known and is_link(text):
