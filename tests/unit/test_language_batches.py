@@ -16,7 +16,7 @@ from shrunk_core.language import corpus as corpus_module
 from shrunk_core.language import machine_code, reduce, row_groups
 from shrunk_core.language.batches import batches
 from shrunk_core.language.corpus import build_language, corpus_fingerprint, corpus_folder, read_manifest
-from shrunk_core.language.readers import Tally
+from shrunk_core.language.source import Tally
 from shrunk_core.language.sources import Reading, resolve
 
 TEXTS = [f"The dog {'ran ' * (n % 7)}home. There it saw {n} old cats and a mouse, and they ran." for n in range(300)]
@@ -96,16 +96,52 @@ def test_parts_are_all_row_groups_in_order_and_large_enough(tmp_path_factory, ro
 
 def test_small_files_are_read_where_they_are_worked_on_and_large_ones_here(tmp_path, monkeypatch):
     lines = "\n".join(json.dumps({"text": text}) for text in TEXTS).encode()
-    (tmp_path / "a.jsonl").write_bytes(lines)
+    (tmp_path / "a.csv").write_text("\n".join(["text", *(f'"{text}"' for text in TEXTS)]))
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines))
-    whole, _ = every_part(spec_of(tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"))
+    whole, _ = every_part(spec_of(tmp_path / "a.csv", tmp_path / "b.jsonl.gz"))
     assert [(b.source, b.part is not None) for b in whole] == [(0, True), (1, True)]
     monkeypatch.setattr(batches_module, "SMALL_FILE", 4 * (tmp_path / "b.jsonl.gz").stat().st_size)
     monkeypatch.setattr(batches_module, "READ_AT_ONCE", 2_000)
-    mixed, reading = every_part(spec_of(tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"))
+    mixed, reading = every_part(spec_of(tmp_path / "a.csv", tmp_path / "b.jsonl.gz"))
     assert {b.source for b in mixed if b.part is None} == {0} and [b.source for b in mixed if b.part] == [1]
     assert len(mixed) > 5 and mixed[-1].position == reading.total_bytes
     assert read_all(mixed) == read_all(whole)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.one_of(st.sampled_from(TEXTS), st.just(""), st.text(max_size=40)), min_size=1, max_size=40),
+    st.integers(20, 400),
+    st.sampled_from(["\n", "\r\n", "\n\n"]),
+    st.booleans(),
+)
+def test_stretches_of_json_lines_hold_each_line_once(tmp_path_factory, texts, stretch, end, marked):
+    path = tmp_path_factory.mktemp("lines") / "some.jsonl"
+    lines = end.join(json.dumps({"text": text}, ensure_ascii=len(text) % 2 == 0) for text in texts)
+    path.write_bytes(b"\xef\xbb\xbf" * marked + lines.encode("utf-8", "surrogatepass"))
+    spec = spec_of(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches_module, "SMALL_FILE", 0)
+        patch.setattr(batches_module, "STRETCH", stretch)
+        parts, reading = every_part(spec)
+    assert len(parts) == -(-path.stat().st_size // stretch) and all(b.part for b in parts)
+    assert read_all(parts)[0] == list(reading)
+    again = read_all(parts)[1]
+    assert again == reading.tallies[0]
+
+
+def test_an_error_in_a_stretch_names_the_line_of_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "some.jsonl"
+    lines = [json.dumps({"text": text}) for text in TEXTS]
+    path.write_text("\n".join([*lines[:200], "{broken", *lines[200:]]))
+    monkeypatch.setattr(batches_module, "SMALL_FILE", 0)
+    monkeypatch.setattr(batches_module, "STRETCH", 1_000)
+    for processes in (1, 2):
+        with pytest.raises(DataError, match=r"some\.jsonl, line 201: broken JSON"):
+            list(build_language(tmp_path / "lab", spec_of(path), processes))
+    path.write_text("\n".join([*lines[:200], '{"body": "The dog."}']))
+    with pytest.raises(DataError, match=r"line 201: no field `text`; it has `body`"):
+        list(build_language(tmp_path / "lab", spec_of(path), 1))
 
 
 def built(lab, spec, processes):

@@ -63,7 +63,7 @@ def split_text(lab, manifest):
 
 @pytest.mark.parametrize("options", [{}, {"vocabulary": "top:15"}, {"duplicates": "near"}])
 def test_two_processes_write_the_same_bytes_as_one(tmp_path, spec, options, monkeypatch):
-    monkeypatch.setattr(batches, "READ_AT_ONCE", 2_000)
+    monkeypatch.setattr(batches, "STRETCH", 2_000)
     monkeypatch.setattr(batches, "SMALL_FILE", 0)
     spec = dataclasses.replace(spec, **options)
     one, two = (built(tmp_path / str(n), spec, n) for n in (1, 2))
@@ -74,7 +74,7 @@ def test_two_processes_write_the_same_bytes_as_one(tmp_path, spec, options, monk
 
 
 def test_what_a_source_refuses_in_the_middle_reaches_the_caller_and_is_continued(tmp_path, spec, monkeypatch):
-    monkeypatch.setattr(batches, "READ_AT_ONCE", 2_000)
+    monkeypatch.setattr(batches, "STRETCH", 2_000)
     monkeypatch.setattr(batches, "SMALL_FILE", 0)
     path = tmp_path / "two.jsonl"
     whole = path.read_text()

@@ -120,7 +120,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _hub_rows(name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     from ..language.hub import read_hub
-    from ..language.readers import Source
+    from ..language.source import Source
 
     yield from enumerate(read_hub(Source(name, "hub"), _FOLDER), start=1)
 

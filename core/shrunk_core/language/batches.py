@@ -1,8 +1,9 @@
 """Sources in pieces that are worked on one by one, in any process: read here, or left to be read where they are needed.
 
-Small files and parts of Parquet files can be opened by themselves, so reading them is part of the work on them and is done
-on all cores. Everything else (large files of lines, compressed files, data from the hub) can only be read from front to
-back: here, a few megabytes at a time. What becomes a batch depends on the sources alone.
+Small files, row groups of Parquet files and stretches of JSON lines can be read by themselves, so that reading them is
+part of the work on them and is done on all cores. Everything else (large compressed files, texts and CSV, data from the
+hub) can only be read from front to back: here, a few megabytes at a time. What becomes a batch depends on the sources
+alone.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .readers import Source, Tally, read_source
+from .readers import read_source
 from .row_groups import row_groups
 from .scan import Document
+from .source import Source, Tally
 from .sources import Reading
 
 READ_AT_ONCE = 8_000_000
@@ -23,18 +25,21 @@ READ_AT_ONCE = 8_000_000
 SMALL_FILE = 32_000_000
 """Files up to this size are a batch each."""
 
+STRETCH = 16_000_000
+"""Larger files of JSON lines are cut into stretches of at most this size."""
+
 _UNPACKED = 4
 """Compressed text has at least so many bytes a byte of its file, as a rule."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What can be read by itself: a whole file, or row groups of a Parquet file, from `first` to before `stop`."""
+    """What can be read by itself: a whole file, or some `range` of it (`read_source`)."""
 
     source: Source
     text_column: str
     document: str
-    rows: tuple[int, int] | None = None
+    range: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +63,7 @@ class Batch:
             return self.documents, self.tally
         tally = Tally()
         part = self.part
-        return list(read_source(part.source, part.text_column, part.document, tally, part.rows)), tally
+        return list(read_source(part.source, part.text_column, part.document, tally, part.range)), tally
 
 
 def batches(reading: Reading, start: int = 0) -> Iterator[Batch]:
@@ -84,6 +89,9 @@ def _parts(reading: Reading, number: int) -> list[Part]:
     if source.kind == "parquet":
         groups = row_groups(source.file, column) if document != "file" else []
         return [Part(source, column, document, rows) for rows in groups]
+    if source.kind == "jsonl" and not source.compression and document != "file" and size > SMALL_FILE:
+        bounds = [size * k // -(-size // STRETCH) for k in range(-(-size // STRETCH) + 1)]
+        return [Part(source, column, document, stretch) for stretch in itertools.pairwise(bounds)]
     return [Part(source, column, document)] if size * (_UNPACKED if source.compression else 1) <= SMALL_FILE else []
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from .readers import Source
+    from .source import Source
 
 _NAME = re.compile(r"hub:([\w.-]+/)?[\w.-]+(:[^:]+){0,2}")
 _SPLIT = re.compile(r"(train|validation|valid|dev|test|all)(\[.*\])?")

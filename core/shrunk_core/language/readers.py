@@ -6,92 +6,32 @@ A reader holds one document or one block of rows at a time. What is wrong with a
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
-import io
 import itertools
 import json
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from ..errors import DataError
+from .lines import lines_before, lines_of, lines_of_part
 from .scan import Document
-
-
-@dataclass(frozen=True)
-class Source:
-    """One file, the embedded corpus, or one hub data set. kind: `text`, `jsonl`, `csv`, `parquet`, `kjv`, `hub`.
-
-    entry: which of the recipe's `sources` it belongs to; a folder is many files of one entry.
-    """
-
-    name: str
-    kind: str
-    path: Path | None = None
-    compression: str = ""
-    revision: str = ""
-    entry: int = 0
-
-    @property
-    def file(self) -> Path:
-        assert self.path is not None
-        return self.path
-
-
-@dataclass
-class Tally:
-    """What reading one source, or a part of it, met. `position`: bytes of its file read so far; 0 in some row groups."""
-
-    documents: int = 0
-    empty: int = 0
-    replaced_characters: int = 0
-    position: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(**{name: value + getattr(other, name) for name, value in vars(self).items()})
-
-    def __sub__(self, other: Tally) -> Tally:
-        return Tally(**{name: value - getattr(other, name) for name, value in vars(self).items()})
-
-    def valid(self, data: bytes) -> bytes:
-        """UTF-8; each invalid sequence becomes U+FFFD and is counted."""
-        if data.isascii():
-            return data
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            text = data.decode("utf-8", errors="replace")
-            self.replaced_characters += text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
-            return text.encode()
-        return data
-
-    def mend(self, text: str) -> str:
-        """`text` without halves of characters (lone surrogates, which JSON can spell); each becomes U+FFFD, counted."""
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            mended = text.encode("utf-16", "surrogatepass").decode("utf-16", errors="replace")
-            self.replaced_characters += mended.count("\ufffd") - text.count("\ufffd")
-            return mended
-        return text
+from .source import Source, Tally
 
 
 def read_source(
-    source: Source, text_column: str, document: str, tally: Tally, rows: tuple[int, int] | None = None
+    source: Source, text_column: str, document: str, tally: Tally, part: tuple[int, int] | None = None
 ) -> Iterator[Document]:
     """The documents of a source. `document` is `row`, `file` or `paragraph`; blank ones are counted and left out.
 
-    rows: of a Parquet file, the first row group to read and the one behind the last.
+    part: of a Parquet file, the first row group to read and the one behind the last; of JSON lines that are not compressed,
+    two places, in bytes, between which the lines begin that are to be read.
     """
     try:
-        if rows is None:
-            items = _READERS[source.kind](source, text_column, document, tally)
-        else:
-            items = _parquet(source, text_column, document, tally, rows)
-        for item in items:
+        reader = _READERS[source.kind] if part is None else functools.partial(_READERS_OF_PARTS[source.kind], part=part)
+        for item in reader(source, text_column, document, tally):
             if _blank(item.data):
                 tally.empty += 1
                 continue
@@ -111,83 +51,13 @@ def _blank(data: bytes) -> bool:
     return not b" " < data[:1] < b"\x80" and not data.decode().strip()  # most begin with a letter
 
 
-# ---------------------------------------------------------------- bytes
-
-
-def _unpacked(source: Source, raw: io.BufferedReader) -> IO[bytes]:
-    """The bytes of a file as they were before it was compressed."""
-    if source.compression == "gz":
-        return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
-    if source.compression == "xz":
-        return cast(IO[bytes], lzma.LZMAFile(raw))
-    if source.compression == "zst":
-        return io.BufferedReader(_ZstdReader(raw), 1 << 18)
-    if raw.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{source.path} is UTF-16, not UTF-8. Convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW")
-    return raw
-
-
-class _ZstdReader(io.RawIOBase):
-    """Unpacks zstandard frames in a row. The library lets a truncated last one pass; here it is an EOFError."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        import zstandard
-
-        self._raw = raw
-        self._new = zstandard.ZstdDecompressor().decompressobj
-        self._frame: Any = None
-        self._rest = b""
-        self._error = zstandard.ZstdError
-        self._out = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._out:
-            data = self._rest or self._raw.read(1 << 17)
-            self._rest = b""
-            if not data:
-                if self._frame is not None:
-                    raise EOFError("the compressed file ends in the middle of a frame")
-                return 0
-            if self._frame is None:
-                self._frame = self._new()
-            try:
-                self._out = memoryview(self._frame.decompress(data))
-            except self._error as problem:
-                raise EOFError(str(problem)) from problem
-            if self._frame.eof:
-                self._rest = self._frame.unused_data
-                self._frame = None
-        n = min(len(buffer), len(self._out))
-        buffer[:n] = self._out[:n]
-        self._out = self._out[n:]
-        return n
-
-
-def _lines(source: Source, tally: Tally) -> Iterator[bytes]:
-    """Lines of UTF-8 with their ends, without a byte order mark."""
-    with open(source.file, "rb") as raw:
-        for i, line in enumerate(_unpacked(source, raw)):
-            if i == 0:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if i % 64 == 0:
-                tally.position = raw.tell()
-            yield tally.valid(line)
-        tally.position = raw.tell()
-
-
-# ---------------------------------------------------------------- formats
-
-
 def _text(source: Source, text_column: str, document: str, tally: Tally) -> Iterator[Document]:
     if document == "row":
         raise DataError(f'{source.path}: a text file has no rows; choose document = "paragraph" or "file"')
     if document == "file":
-        yield Document(b"".join(_lines(source, tally)))
+        yield Document(b"".join(lines_of(source, tally)))
         return
-    yield from map(Document, _paragraphs(_lines(source, tally)))
+    yield from map(Document, _paragraphs(lines_of(source, tally)))
 
 
 def _paragraphs(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -208,24 +78,32 @@ def _rows(source: Source, texts: Iterator[bytes], document: str) -> Iterator[Doc
             yield from map(Document, _paragraphs(line.encode() for line in text.decode().splitlines(keepends=True)))
 
 
-def _jsonl(source: Source, text_column: str, document: str, tally: Tally) -> Iterator[Document]:
+def _jsonl(
+    source: Source, text_column: str, document: str, tally: Tally, part: tuple[int, int] | None = None
+) -> Iterator[Document]:
+    def where(number: int) -> str:
+        """A line of the file, by its number among those that are read."""
+        return f"{source.path}, line {number + (lines_before(source.file, part[0]) if part else 0)}"
+
     def texts() -> Iterator[bytes]:
-        for number, line in enumerate(_lines(source, tally), 1):
+        lines = lines_of_part(source, tally, *part) if part else lines_of(source, tally)
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
             except ValueError as problem:
-                if line.lstrip().startswith(b"[") and number == 1:
+                if line.lstrip().startswith(b"[") and where(number).endswith(" 1"):
                     raise DataError(
                         f"{source.path} is one JSON array, not JSON lines. Convert it: jq -c '.[]' FILE > NEW.jsonl"
                     ) from None
-                raise DataError(f"{source.path}, line {number}: broken JSON ({problem})") from None
+                raise DataError(f"{where(number)}: broken JSON ({problem})") from None
             if not isinstance(row, dict):
-                raise DataError(f"{source.path}, line {number}: expected an object with the field `{text_column}`")
+                raise DataError(f"{where(number)}: expected an object with the field `{text_column}`")
             if text_column not in row:
-                raise DataError(_no_column(f"{source.path}, line {number}", "field", text_column, list(row)))
-            text = _cell(row[text_column], f"{source.path}, line {number}", text_column)
+                raise DataError(_no_column(where(number), "field", text_column, list(row)))
+            value = row[text_column]
+            text = value if isinstance(value, str) else _cell(value, where(number), text_column)
             yield (tally.mend(text) if b"\\u" in line else text).encode()
 
     yield from _rows(source, texts(), document)
@@ -235,7 +113,7 @@ def _csv(source: Source, text_column: str, document: str, tally: Tally) -> Itera
     csv.field_size_limit(1 << 30)  # a cell may hold a book
 
     def texts() -> Iterator[bytes]:
-        reader = csv.reader(line.decode() for line in _lines(source, tally))
+        reader = csv.reader(line.decode() for line in lines_of(source, tally))
         header = next(reader, [])
         if text_column not in header:
             raise DataError(_no_column(str(source.path), "column", text_column, header))
@@ -290,7 +168,7 @@ def _parquet(
 def _kjv(source: Source, text_column: str, document: str, tally: Tally) -> Iterator[Document]:
     if document not in ("auto", "row"):
         raise DataError(f'{source.name}: its documents are chapters; leave document = "auto"')
-    stream = map(json.loads, _lines(source, tally))
+    stream = map(json.loads, lines_of(source, tally))
     for _, verses in itertools.groupby(stream, key=lambda row: (row["book"], row["chapter"])):
         yield Document("\n\n".join(row["text"] for row in verses).encode(), ready=True)
 
@@ -330,3 +208,5 @@ _READERS: dict[str, Callable[[Source, str, str, Tally], Iterator[Document]]] = {
     "kjv": _kjv,
     "hub": _hub,
 }
+
+_READERS_OF_PARTS = {"jsonl": _jsonl, "parquet": _parquet}

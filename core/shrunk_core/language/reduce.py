@@ -23,8 +23,8 @@ from .filter import EXAMPLES, FilterCounts, most_frequent
 from .finish import finish
 from .machine_code import COMPILING, is_compiled
 from .pace import Pace
-from .readers import Source, Tally
 from .shrinker import Shrinker, Shrunk, WordCounter
+from .source import Source, Tally
 from .sources import Reading
 from .split import SPLITS, require_documents
 from .vocabulary import Vocabulary, load_vocabulary, needs_sources, top_list, top_words

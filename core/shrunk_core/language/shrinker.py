@@ -16,8 +16,8 @@ from ..config.language_spec import CorpusSpec
 from .batches import Batch
 from .filter import EXAMPLES, Filter, FilterCounts, Rule
 from .fingers import band_hashes, text_hashes
-from .readers import Tally
 from .scan import Forms
+from .source import Tally
 from .split import SPLITS, place, split_at
 from .words import Normalisation
 

@@ -17,8 +17,9 @@ from ..config.language_spec import CorpusSpec
 from ..errors import DataError
 from .building import write_json
 from .hub import hub_revision, parse_hub
-from .readers import Source, Tally, read_source
+from .readers import read_source
 from .scan import Document
+from .source import Source, Tally
 
 _KINDS = {".txt": "text", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _COMPRESSIONS = {".gz": "gz", ".xz": "xz", ".zst": "zst"}
