@@ -46,7 +46,7 @@ from shrunk_core.language.vocabulary import load_vocabulary
 from shrunk_core.language.words import normalise
 from shrunk_core.record.events import CorpusBuilt, Event, TokenizerBuilt
 
-ROUNDS = 3
+ROUNDS = 5
 
 
 def papers_method(texts: list[str], words: frozenset[str], unit: str, min_words: int) -> list[str]:

@@ -3,6 +3,10 @@
     python benchmarks/bench_train.py [--json] [--shapes 64x2,128x2,256x4] [--repeats 3] [--device cpu|cuda]
     python benchmarks/bench_train.py --check curves|memory|pair
 
+The Trainer runs in a process of its own, as its users start it, and takes its turns there. Our engine has the C library keep the
+memory that is freed (`train/arithmetic.py`); what that gives the Trainer too is measured beside it, in a third process
+(`ratio_fp32_with_our_allocator`).
+
 Where `accelerate` is not installed, and with it the Trainer, its own steps are made by hand with the same model (forward with
 labels, backward, clipping, fused AdamW, schedule): a little less work than the Trainer does. `against` says which it was.
 
@@ -140,6 +144,42 @@ def trainer(spec: ModelSpec, data: list[Masked], device: str, rate: float, preci
     )
 
 
+def serve_trainer(hidden: int, layers: int, precision: str, device: str, kept_memory: bool) -> None:
+    """The child: a line with a number of updates, and one with their (CPU, wall) seconds and the kernel's share, in turn."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the Trainer prints is nobody's answer
+    if kept_memory:
+        keep_freed_memory()
+    data: list[Masked] = []
+    for line in sys.stdin:
+        steps = int(line)
+        if len(data) < steps:
+            data = batches(steps)
+            _, made, times, _ = trainer(model_spec(hidden, layers), data, device, 1e-4, precision)
+        times.clear()
+        began = os.times()
+        made(steps).train()
+        print(json.dumps([times, _system_share(began)]), file=out, flush=True)
+
+
+class Opponent:
+    """A Trainer in a process of its own."""
+
+    def __init__(self, shape: str, precision: str, device: str, *options: str) -> None:
+        command = [sys.executable, __file__, "--serve", precision, "--shapes", shape, "--device", device, *options]
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def train(self, steps: int) -> tuple[list[tuple[float, float]], float]:
+        """(CPU, wall) seconds of updates, and the kernel's share of the CPU time."""
+        assert self._child.stdin is not None and self._child.stdout is not None
+        print(steps, file=self._child.stdin, flush=True)
+        times, share = json.loads(self._child.stdout.readline())
+        return [(cpu, wall) for cpu, wall in times], share
+
+    def end(self) -> None:
+        self._child.communicate()
+
+
 class ByHand:
     """What the Trainer does in a step, without it: called and trained like it."""
 
@@ -264,28 +304,27 @@ def floor_seconds(spec: ModelSpec, scored: int, repeats: int) -> float:
 def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> dict[str, Any]:
     """One line of the table: interleaved repeats of both sides, medians of all updates but the first of each repeat."""
     spec, data = model_spec(hidden, layers), batches(steps)
-    network, made, times, _ = trainer(spec, data, device, 1e-4)
     precisions = ("fp32", "bf16") if device == "cuda" or has_bf16_units() else ("fp32",)
     sides = {precision: Ours(spec, precision, device) for precision in precisions}
     floors: dict[str, list[float]] = {"ours": [], "torch": []}
     scored = int(np.mean([b.scored.sum() for b in data]))
-    others = [("trainer", made, times)]
+    shape = f"{hidden}x{layers}"
+    others = {"trainer": Opponent(shape, "fp32", device)}
+    if device == "cpu":
+        others["trainer_with_our_allocator"] = Opponent(shape, "fp32", device, "--kept-memory")
     if "bf16" in precisions:
-        _, made_bf16, times_bf16, _ = trainer(spec, data, device, 1e-4, "bf16")
-        others.append(("trainer_bf16", made_bf16, times_bf16))
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name, *_ in others} | {name: [] for name in sides}
+        others["trainer_bf16"] = Opponent(shape, "bf16", device)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in (*others, *sides)}
     system: dict[str, list[float]] = {name: [] for name in found}
     for side in sides.values():
         side.time(data[:2])
     for _ in range(repeats):
-        for name, make, clock in others:
-            torch.backends.mkldnn.matmul.fp32_precision = "none"  # pyright: ignore[reportAttributeAccessIssue]  the Trainer's way
-            clock.clear()
-            began = os.times()
-            make(steps).train()
-            system[name].append(_system_share(began))
-            found[name] += clock[1:]
+        for name, other in others.items():
+            times, share = other.train(steps)
+            system[name].append(share)
+            found[name] += times[1:]
         if device == "cpu":
+            torch.backends.mkldnn.matmul.fp32_precision = "none"  # pyright: ignore[reportAttributeAccessIssue]  torch's way
             floors["torch"].append(floor_seconds(spec, scored, 5))
         with onednn_products():
             for precision, side in sides.items():
@@ -294,6 +333,8 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
                 system[precision].append(_system_share(began))
             if device == "cpu":
                 floors["ours"].append(floor_seconds(spec, scored, 5))
+    for other in others.values():
+        other.end()
     clock = 0 if device == "cpu" else 1
     seconds = {name: statistics.median(t[clock] for t in values) for name, values in found.items()}
     wall = {name: statistics.median(t[1] for t in values) for name, values in found.items()}
@@ -315,6 +356,10 @@ def compare(hidden: int, layers: int, repeats: int, steps: int, device: str) -> 
         "system_share": {name: round(statistics.median(shares), 2) for name, shares in system.items()},
         "device": device_name(torch.device(device)),
     }
+    if "trainer_with_our_allocator" in seconds:
+        theirs = seconds["trainer_with_our_allocator"]
+        line["ratio_fp32_with_our_allocator"] = round(theirs / seconds["fp32"], 2)
+        line["trainer_tokens_per_second_with_our_allocator"] = round(TOKENS / theirs)
     if "bf16" in precisions:
         line["ratio_bf16_to_trainer_bf16"] = round(seconds["trainer_bf16"] / seconds["bf16"], 2)
         line["trainer_bf16_tokens_per_second"] = round(TOKENS / seconds["trainer_bf16"])
@@ -426,10 +471,15 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--check", choices=("curves", "memory", "memory-side", "pair", "alone"))
     parser.add_argument("--side", default="fp32")
+    parser.add_argument("--serve", metavar="PRECISION", help=argparse.SUPPRESS)
+    parser.add_argument("--kept-memory", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    if options.check == "curves":
+    if options.serve:
+        hidden, layers = map(int, options.shapes.split("x"))
+        serve_trainer(hidden, layers, options.serve, options.device, options.kept_memory)
+    elif options.check == "curves":
         print(json.dumps(curves()))
     elif options.check == "memory-side":
         print(json.dumps(memory(options.side)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ from shrunk_core.language.packing import EOS, MASK, NUM_SPECIAL, PAD
 from shrunk_core.model import product
 from shrunk_core.model.attention import attend
 from shrunk_core.model.heads import chunked_cross_entropy
-from shrunk_core.model.noise import Noise, kept, scale
+from shrunk_core.model.noise import Noise, scale
 from shrunk_core.model.product import Linear
 from shrunk_core.record.events import Evaluated, Finished, Noted, Step
 from shrunk_core.record.rundir import RunDir
@@ -92,7 +91,7 @@ def test_attention_drops_weights_as_its_masks_say() -> None:
     noise.seed(1, 2, 3, torch.device("cpu"))
     ours = attend(qkv, 2, blocked_B1SS=None, causal=False, dropout=0.3, noise=noise)
     noise.seed(1, 2, 3, torch.device("cpu"))
-    keep = kept(noise.bits((4, 16, 16)), 0.3, torch.float32).view(2, 2, 16, 16)
+    keep = noise.keep((4, 16, 16), 0.3, torch.float32).view(2, 2, 16, 16)
     assert 0.5 < keep.mean() < 0.9
     query, key, value = qkv.view(2, 16, 3, 2, 8).permute(2, 0, 3, 1, 4).unbind(0)
     weights = torch.softmax(query @ key.transpose(-1, -2) / 8**0.5, -1) * keep * scale(0.3)
@@ -129,9 +128,9 @@ def test_bf16_without_units_for_it_is_bf16(monkeypatch: pytest.MonkeyPatch) -> N
 def test_noise_is_bernoulli_and_a_function_of_its_seed() -> None:
     noise = Noise()
     noise.seed(1, 2, 3, torch.device("cpu"))
-    first = kept(noise.bits((400, 501)), 0.1, torch.float32)
+    first = noise.keep((400, 501), 0.1, torch.float32)
     noise.seed(1, 2, 3, torch.device("cpu"))
-    assert torch.equal(first, kept(noise.bits((400, 501)), 0.1, torch.float32))
+    assert torch.equal(first, noise.keep((400, 501), 0.1, torch.float32))
     assert abs(float((first == 0).float().mean()) - 0.1) < 0.003
     assert abs(float(first.mean()) * scale(0.1) - 1.0) < 0.004
     dropped = noise.drop(torch.ones(400, 501), 0.1)
@@ -220,10 +219,10 @@ def test_wsd_is_constant_then_falls_to_zero() -> None:
 
 
 def test_products_are_exact_where_they_are_fast() -> None:
-    before = torch.backends.mkldnn.matmul.fp32_precision  # pyright: ignore[reportAttributeAccessIssue]
+    before = torch.backends.mkldnn.matmul.fp32_precision
     with onednn_products():
         assert products_are_fp32()
-    assert torch.backends.mkldnn.matmul.fp32_precision == before  # pyright: ignore[reportAttributeAccessIssue]
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
 
 
 def test_decayed_points_leave_the_run_as_it_was(tmp_path: Path) -> None:
@@ -297,7 +296,7 @@ def test_a_causal_model_learns_and_is_scored_on_every_next_token(tmp_path: Path)
 def test_dropout_resumes_bitwise(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    noisy: dict[str, Any] = {"dropout": 0.1, "attention_dropout": 0.1}
+    noisy = {"dropout": 0.1, "attention_dropout": 0.1}
     whole = [e.loss for e in trainer(tmp_path / "a", updates=20, **noisy).events() if isinstance(e, Step)]
     broken = trainer(tmp_path / "b", updates=20, **noisy)
     head = []

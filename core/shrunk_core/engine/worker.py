@@ -30,7 +30,6 @@ from ..language.corpus import open_tokens, unigram_counts
 from ..language.packing import PackedRows, pack
 from ..language.tokenizer import tokenizer_folder
 from ..language.word_starts import word_starts
-from ..model import fused
 from ..record.cell_events import CellEpoch, CellFinished
 from ..record.celldir import read_cell
 from ..record.event_base import Attempt
@@ -46,8 +45,6 @@ from .execution import LONG_SECONDS, in_a_process, settle
 from .machine import read_machine
 from .patience import disk_trouble
 from .retries import BUSY_EXIT, DISK_EXIT
-
-fused.load()  # half a second, and some more the first time on a machine: the spare has that behind it too
 
 
 def main(arguments: list[str]) -> int:

@@ -31,20 +31,17 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def compiled(*arguments: Any, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile for arguments of these types, or take what was compiled before; in memory only if nothing can be kept.
-
-    options: of `numba.njit`.
-    """
+def compiled(*arguments: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile for arguments of these types, or take what was compiled before; in memory only if nothing can be kept."""
 
     def of(function: Callable[..., Any]) -> Callable[..., Any]:
         function.__qualname__ += SOURCES  # part of the name of the file that is kept
         try:
-            kernel: Any = njit(cache=True, nogil=True, **options)(function)
+            kernel: Any = njit(cache=True, nogil=True)(function)
             with _one_at_a_time():
                 kernel.compile(arguments)
         except (RuntimeError, OSError):  # no folder for a cache, or a full one
-            kernel = njit(nogil=True, **options)(function)
+            kernel = njit(nogil=True)(function)
             kernel.compile(arguments)
         kernel.disable_compile()
         return kernel

@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .fused import loops
-from .noise import Noise, kept, least, scale
+from .noise import Noise, scale
 from .product import bmm
 
 
@@ -27,8 +26,9 @@ def attend(
     batch, length, width = qkv_BSX.shape
     size = width // 3 // heads
     if qkv_BSX.device.type == "cpu":
-        bits = noise.bits((batch * heads, length, length)) if dropout else None
-        return _Attention.apply(qkv_BSX, heads, blocked_B1SS, causal, bits, dropout)  # type: ignore[return-value]
+        keep = noise.keep((batch * heads, length, length), dropout, qkv_BSX.dtype) if dropout else None
+        factor = scale(dropout) if dropout else 1.0
+        return _Attention.apply(qkv_BSX, heads, blocked_B1SS, causal, keep, factor)  # type: ignore[return-value]
     query, key, value = qkv_BSX.view(batch, length, 3, heads, size).permute(2, 0, 3, 1, 4).unbind(0)
     allowed = None if blocked_B1SS is None else ~blocked_B1SS
     if allowed is not None and causal:
@@ -40,7 +40,7 @@ def attend(
 
 
 class _Attention(torch.autograd.Function):
-    """The products of all heads of a batch as one batched product each; N = B * A. bits: of `Noise`, where there is dropout."""
+    """The products of all heads of a batch as one batched product each; N = B * A. factor: of what dropout keeps."""
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
@@ -50,8 +50,8 @@ class _Attention(torch.autograd.Function):
         heads: int,
         blocked_B1SS: Tensor | None,
         causal: bool,
-        bits_NSS: Tensor | None,
-        dropout: float,
+        keep_NSS: Tensor | None,
+        factor: float,
     ) -> Tensor:
         batch, length, width = qkv_BSX.shape
         size = width // 3 // heads
@@ -59,45 +59,33 @@ class _Attention(torch.autograd.Function):
         split = by_head.clone(memory_format=torch.contiguous_format).view(3, -1, length, size)
         query, key, value = split.unbind(0)
         query.mul_(size**-0.5)  # here and at the values a factor costs a fraction of what it does at S x S weights
-        value.mul_(scale(dropout))
+        value.mul_(factor)
         scores = bmm(query, key.transpose(1, 2))
         if blocked_B1SS is not None:
             scores.view(batch, heads, length, length).masked_fill_(blocked_B1SS, -torch.inf)
         if causal:
             ahead = torch.ones(length, length, dtype=torch.bool).triu(1)
             scores.masked_fill_(ahead, -torch.inf)
-        kernels = None if bits_NSS is None else loops(scores)
-        if bits_NSS is None:
-            keep, probabilities = None, torch.softmax(scores, -1)
-            dropped = probabilities
-        elif kernels is not None:
-            keep, probabilities, dropped = bits_NSS, scores, torch.empty_like(scores)
-            kernels.dropped_softmax(scores.numpy(), bits_NSS.numpy(), least(dropout), dropped.numpy())
-        else:
-            keep, probabilities = kept(bits_NSS, dropout, scores.dtype), torch.softmax(scores, -1)
-            dropped = torch.mul(probabilities, keep, out=scores)
+        probabilities = torch.softmax(scores, -1)
+        dropped = probabilities if keep_NSS is None else torch.mul(probabilities, keep_NSS, out=scores)
         mixed = bmm(dropped, value)
-        ctx.heads, ctx.dropout, ctx.kernels = heads, dropout, kernels
-        ctx.save_for_backward(split, probabilities, dropped, keep)
+        ctx.heads, ctx.factor = heads, factor
+        ctx.save_for_backward(split, probabilities, dropped, keep_NSS)
         return mixed.view(batch, heads, length, size).transpose(1, 2).reshape(batch, length, heads * size)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        split, probabilities, dropped, keep = ctx.saved_tensors
+        split, probabilities, dropped, keep_NSS = ctx.saved_tensors
         query, key, value = split.unbind(0)
         _, many, length, size = split.shape
         batch, heads = many // ctx.heads, ctx.heads
         grad_NSD = grads[0].view(batch, length, heads, size).transpose(1, 2).reshape(many, length, size)
         result = torch.empty_like(split)
-        bmm(dropped.transpose(1, 2), grad_NSD, result[2]).mul_(scale(ctx.dropout))
+        bmm(dropped.transpose(1, 2), grad_NSD, result[2]).mul_(ctx.factor)
         grad_NSS = bmm(grad_NSD, value.transpose(1, 2))
-        if ctx.kernels is not None:
-            gradient, weights = grad_NSS.numpy(), probabilities.numpy()
-            ctx.kernels.dropped_softmax_backward(gradient, keep.numpy(), least(ctx.dropout), weights)
-        else:
-            if keep is not None:
-                grad_NSS *= keep
-            grad_NSS = torch.ops.aten._softmax_backward_data(grad_NSS, probabilities, -1, grad_NSS.dtype)
+        if keep_NSS is not None:
+            grad_NSS *= keep_NSS
+        grad_NSS = torch.ops.aten._softmax_backward_data(grad_NSS, probabilities, -1, grad_NSS.dtype)
         bmm(grad_NSS, key, result[0]).mul_(size**-0.5)
         bmm(grad_NSS.transpose(1, 2), query, result[1])
         whole = (

@@ -8,11 +8,11 @@ matrix here, which is one product instead of three.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config.spec import POSITION_OFFSET, ModelSpec
 from .attention import attend
-from .fused import gelu
 from .noise import Noise
 from .product import Linear
 
@@ -81,7 +81,7 @@ class Block(nn.Module):
         return self._drop(self.attention_out(mixed))
 
     def feed_forward(self, x_BSH: Tensor) -> Tensor:
-        return self._drop(self.feed_forward_out(gelu(self.feed_forward_in(x_BSH))))
+        return self._drop(self.feed_forward_out(F.gelu(self.feed_forward_in(x_BSH))))
 
     def _drop(self, x_BSH: Tensor) -> Tensor:
         return self.noise.drop(x_BSH, self.dropout) if self.dropout and self.training else x_BSH

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from ..config.spec import ModelSpec
 from .encoder import Encoder
-from .fused import gelu, loops
 from .product import Linear, linear, mm, widened
 
 CHUNK_BYTES = 20 << 20
@@ -54,7 +53,7 @@ class MaskedLanguageModel(nn.Module):
 
     def features(self, hidden_MH: Tensor) -> Tensor:
         """What the decoder multiplies: hidden states of scored tokens, transformed, (M, H) or (M, E)."""
-        return self.head_norm(gelu(self.head(hidden_MH)))
+        return self.head_norm(F.gelu(self.head(hidden_MH)))
 
     def forward(self, ids_BS: Tensor, real_BS: Tensor | None = None) -> Tensor:
         """Logits at every position, (B, S, V): for export, tests and single sentences, not for training."""
@@ -182,14 +181,9 @@ def _numerators(x_MD: Tensor, weight_VD: Tensor, bias_V: Tensor, target_M1: Tens
     """
     if x_MD.device.type == "cpu":
         powers = _logits(x_MD * LOG2_E, weight_VD, bias_V * LOG2_E)
-        kernels = loops(powers)
-        if kernels is not None:
-            sums, chosen = powers.new_empty(len(powers), 1), powers.new_empty(len(powers), 1)
-            kernels.numerators(powers.numpy(), *(part[:, 0].numpy() for part in (target_M1, sums, chosen)))
-        else:
-            torch.exp2(powers, out=powers)
-            sums = powers.sum(1, keepdim=True, dtype=torch.float32)
-            chosen = powers.gather(1, target_M1).float()
+        torch.exp2(powers, out=powers)
+        sums = powers.sum(1, keepdim=True, dtype=torch.float32)
+        chosen = powers.gather(1, target_M1).float()
         least, most = SUMS
         if bool(((chosen > torch.finfo(torch.float32).tiny) & (sums > least) & (sums < most)).all()):
             return powers, sums, sums.log() - chosen.log()

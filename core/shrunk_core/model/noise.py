@@ -13,8 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .fused import Dropped, loops
-
 LEVELS = 1 << 16
 """Steps of a dropout share: .1 becomes 6554 / 65536 = .100006, and what is kept is scaled by exactly 1 / (1 - that)."""
 
@@ -33,29 +31,18 @@ class Noise:
         else:
             torch.cuda.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
 
-    def bits(self, shape: tuple[int, ...]) -> Tensor:
-        """16 random bits an element (int16). Those at least `least(share)` are kept."""
+    def keep(self, shape: tuple[int, ...], share: float, dtype: torch.dtype) -> Tensor:
+        """A mask of `shape`: 0 with probability `share`, else 1. What is kept is to be scaled by `scale(share)`."""
         count = math.prod(shape)
         words = self._generator.integers(0, 1 << 64, size=-(-count // 4), dtype=np.uint64)
-        return torch.from_numpy(words.view(np.int16))[:count].view(shape)
+        bits = torch.from_numpy(words.view(np.int16))[:count].view(shape)
+        return torch.ge(bits, round(share * LEVELS) - LEVELS // 2, out=torch.empty(shape, dtype=dtype))
 
     def drop(self, x: Tensor, share: float) -> Tensor:
         """Dropout of x: on a CPU by a mask of ours."""
         if x.device.type != "cpu":
             return F.dropout(x, share)
-        if loops(x) is not None:
-            return Dropped.apply(x, self.bits(tuple(x.shape)), least(share), scale(share))  # type: ignore[return-value]
-        return x * kept(self.bits(tuple(x.shape)), share, x.dtype).mul_(scale(share))
-
-
-def least(share: float) -> int:
-    """The least bits, as a signed number, that a dropout share keeps."""
-    return round(share * LEVELS) - LEVELS // 2
-
-
-def kept(bits: Tensor, share: float, dtype: torch.dtype) -> Tensor:
-    """A mask: 0 with probability `share`, else 1. What is kept is to be scaled by `scale(share)`."""
-    return torch.ge(bits, least(share), out=torch.empty(bits.shape, dtype=dtype))
+        return x * self.keep(tuple(x.shape), share, x.dtype).mul_(scale(share))
 
 
 def scale(share: float) -> float:
