@@ -14,6 +14,9 @@ import numpy as np
 
 BANDS, ROWS = 16, 4
 SEED = 42
+_TOGETHER = 4096
+"""Units whose triples exist at once."""
+
 _WORD = re.compile(r"\w+")
 
 
@@ -36,8 +39,11 @@ def jaccard(one: set[str], other: set[str]) -> float:
 
 def band_hashes(units: list[str]) -> np.ndarray:
     """uint64 [n, BANDS]: one number a band; near-duplicates have at least one of them in common, in its place."""
-    if not units:
-        return np.empty((0, BANDS), dtype=np.uint64)
+    some = [_band_hashes(units[i : i + _TOGETHER]) for i in range(0, len(units), _TOGETHER)]
+    return np.concatenate([np.empty((0, BANDS), dtype=np.uint64), *some])
+
+
+def _band_hashes(units: list[str]) -> np.ndarray:
     from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue] - a compiled module without stubs
 
     matrix = RMinHash.digest_matrix_from_token_sets([list(triples(u)) for u in units], BANDS * ROWS, SEED)

@@ -152,15 +152,18 @@ def _parquet(
                 groups = range(*part) if part else range(file.num_row_groups)
                 rows = sum(file.metadata.row_group(i).num_rows for i in groups)
                 done = 0
-                for batch in file.iter_batches(batch_size=64, row_groups=list(groups), columns=[text_column]):
-                    # As bytes: Arrow does not check that its strings are UTF-8, and we count what is not.
-                    for value in batch.column(0).cast(pa.large_binary()):
+                # As bytes: Arrow does not check that its strings are UTF-8, and we count what is not.
+                as_bytes = pa.binary() if pa.types.is_string(kind) else pa.large_binary()
+                for batch in file.iter_batches(batch_size=32, row_groups=list(groups), columns=[text_column]):
+                    for value in batch.column(0).cast(as_bytes):
                         done += 1
                         data = value.as_py()
                         yield b"" if data is None else tally.valid(data)
                     tally.position = size * done // max(1, rows)
         except pa.ArrowException as problem:
             raise DataError(f"{source.path} is no readable Parquet file: {problem}") from problem
+        finally:
+            pa.default_memory_pool().release_unused()  # the pool keeps more than one part has
 
     yield from _rows(source, texts(), document)
 
