@@ -175,7 +175,7 @@ def finished(events: Iterable[Event]) -> CorpusBuilt:
     return next(e for e in list(events) if isinstance(e, CorpusBuilt))
 
 
-def processes(data: Path, copies: int = 8, rounds: int = 3) -> dict:
+def processes(data: Path, copies: int = 8, rounds: int = 5) -> dict:
     """Wall seconds of the corpus several times over, as so many files, in one process and in two."""
     seconds: dict[int, list[float]] = {1: [], 2: []}
     digests = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -184,10 +185,10 @@ def _load(name: str, source: list[str] | None, text_column: str) -> Vocabulary:
     spec = CorpusSpec(sources=tuple(source), text_column=text_column)
     counter = WordCounter(spec)
     say(f"counting words for {name} ..." + ("" if is_compiled() else f" {COMPILING}"))
-    counts = None
+    counts: Counter[str] = Counter()
     for batch in batches(Reading(spec, resolve(spec))):
         found, _ = counter(batch)
-        counts = found if counts is None else counts + found
+        found.add_to(counts)
     if not counts:
         raise ConfigError(f"{name}: no words in {', '.join(source)}")
     return top_words(counts, n)

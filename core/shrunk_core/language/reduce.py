@@ -79,7 +79,7 @@ class _Tallies:
         self.read[source] += shrunk.tally
         self.sources[source]["units_seen"] += shrunk.counts.units_seen
         self.sources[source]["units_kept"] += shrunk.counts.units_kept
-        self.unknown.update(shrunk.unknown)
+        shrunk.unknown.add_to(self.unknown)
         _forget_rare(self.unknown)
         for rows in shrunk.documents.values():
             for at in rows["place"].tolist():
@@ -198,7 +198,7 @@ def _vocabulary(
         pace = Pace(reading.total_bytes)
         yield from _compiling("vocabulary", progress, pace.total)
         for batch, (found, size) in crew_map(WordCounter, (corpus,), batches(reading), processes):
-            counts.update(found)
+            found.add_to(counts)
             _forget_rare(counts)
             pace.add(size)
             yield from progress("vocabulary", batch.position, pace.total, message=pace.message(batch.position))

@@ -7,7 +7,7 @@ order, with the same bytes in the end.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,24 @@ EXAMPLE_CHARACTERS = 300
 
 
 @dataclass(frozen=True, eq=False)
+class WordCounts:
+    """Words and how often each is met, in a form that goes from one process to another in no time: the words, which hold no
+    spaces, in one string."""
+
+    words: str
+    times: np.ndarray
+
+    @classmethod
+    def of(cls, counts: dict[str, int]) -> WordCounts:
+        return cls(" ".join(counts), np.fromiter(counts.values(), dtype=np.int64, count=len(counts)))
+
+    def add_to(self, counts: dict[str, int]) -> None:
+        words = self.words.split()
+        before = map(counts.get, words, itertools.repeat(0))
+        dict.update(counts, zip(words, map(operator.add, before, self.times.tolist()), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
 class Shrunk:
     """A batch, shrunk. text: UTF-8, a unit a line, a blank line after each document. columns: by split and name, what
     is known of its units: `words` (u4), and where duplicates are removed `hashes` (u8) and `bands` (u8 [units, bands]).
@@ -37,7 +55,7 @@ class Shrunk:
     documents: dict[str, np.ndarray]
     columns: dict[str, dict[str, np.ndarray]]
     counts: FilterCounts
-    unknown: Counter[str]
+    unknown: WordCounts
     kept: list[str]
     dropped: list[str]
     size: int
@@ -83,7 +101,7 @@ class Shrinker:
             documents={split: np.array(rows[split], dtype=DOCUMENT) for split in SPLITS},
             columns={s: {name: c[split_of_unit == i] for name, c in columns.items()} for i, s in enumerate(SPLITS)},
             counts=kept.counts,
-            unknown=kept.unknown,
+            unknown=WordCounts.of(kept.unknown),
             kept=[u.decode()[:EXAMPLE_CHARACTERS] for u in lines[:: len(lines) // EXAMPLES + 1]],
             dropped=[u[:EXAMPLE_CHARACTERS] for u in kept.dropped],
             size=size,
@@ -101,10 +119,10 @@ class WordCounter:
     def _begin(self) -> None:
         self._forms = Forms(Normalisation.of(self.corpus))
 
-    def __call__(self, batch: Batch) -> tuple[Counter[str], int]:
+    def __call__(self, batch: Batch) -> tuple[WordCounts, int]:
         """Words, and bytes of all documents."""
         if self._forms.full:
             self._begin()
         documents = [d.data for d in batch.read()[0]]
         train = [data for data in documents if split_at(place(data), self.corpus) == "train"]
-        return self._forms.counted(train), sum(map(len, documents))
+        return WordCounts.of(self._forms.counted(train)), sum(map(len, documents))
