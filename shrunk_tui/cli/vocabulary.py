@@ -80,9 +80,9 @@ def coverage(
     if not source:
         raise ConfigError("name the text: --source FILE (repeat it for several)")
     spec = CorpusSpec(sources=tuple(source), text_column=text_column, min_words=min_words)
+    loaded = _load(vocabulary, source, text_column)
     if not is_compiled():
         say(COMPILING)
-    loaded = _load(vocabulary, source, text_column)
     found = Coverage()
     with ProgressLine() as line:
         for done, total, so_far in cover(spec, loaded, top):
@@ -183,8 +183,8 @@ def _load(name: str, source: list[str] | None, text_column: str) -> Vocabulary:
     if not source:
         raise ConfigError(f"{name} is counted in a text: name it with --source FILE")
     spec = CorpusSpec(sources=tuple(source), text_column=text_column)
-    counter = WordCounter(spec)
     say(f"counting words for {name} ..." + ("" if is_compiled() else f" {COMPILING}"))
+    counter = WordCounter(spec)  # which compiles
     counts: Counter[str] = Counter()
     for batch in batches(Reading(spec, resolve(spec))):
         found, _ = counter(batch)

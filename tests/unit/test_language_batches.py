@@ -100,7 +100,7 @@ def test_small_files_are_read_where_they_are_worked_on_and_large_ones_here(tmp_p
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines))
     whole, _ = every_part(spec_of(tmp_path / "a.csv", tmp_path / "b.jsonl.gz"))
     assert [(b.source, b.part is not None) for b in whole] == [(0, True), (1, True)]
-    monkeypatch.setattr(batches_module, "SMALL_FILE", 4 * (tmp_path / "b.jsonl.gz").stat().st_size)
+    monkeypatch.setattr(batches_module, "SMALL_FILE", 16 * (tmp_path / "b.jsonl.gz").stat().st_size)
     monkeypatch.setattr(batches_module, "READ_AT_ONCE", 2_000)
     mixed, reading = every_part(spec_of(tmp_path / "a.csv", tmp_path / "b.jsonl.gz"))
     assert {b.source for b in mixed if b.part is None} == {0} and [b.source for b in mixed if b.part] == [1]
@@ -139,6 +139,12 @@ def test_an_error_in_a_stretch_names_the_line_of_the_file(tmp_path, monkeypatch)
     for processes in (1, 2):
         with pytest.raises(DataError, match=r"some\.jsonl, line 201: broken JSON"):
             list(build_language(tmp_path / "lab", spec_of(path), processes))
+    path.write_text("\n".join(lines), encoding="utf-16")
+    with pytest.raises(DataError, match="UTF-16, not UTF-8"):
+        list(build_language(tmp_path / "lab", spec_of(path), 1))
+    path.write_text("[\n" + ",\n".join(lines) + "]")
+    with pytest.raises(DataError, match="one JSON array"):
+        list(build_language(tmp_path / "lab", spec_of(path), 1))
     path.write_text("\n".join([*lines[:200], '{"body": "The dog."}']))
     with pytest.raises(DataError, match=r"line 201: no field `text`; it has `body`"):
         list(build_language(tmp_path / "lab", spec_of(path), 1))
@@ -181,6 +187,22 @@ def test_an_interrupted_table_is_continued_with_nothing_lost_or_counted_twice(
     building.close()
     assert read_state(tmp_path / "lab", spec)["batches"] > 0
     assert built(tmp_path / "lab", spec, 2) == whole
+
+
+def test_a_draft_of_an_older_version_is_begun_again(tmp_path, table, small_parts, monkeypatch):
+    monkeypatch.setattr(reduce, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(corpus_module, "_EVENT_SECONDS", 0.0)
+    spec = spec_of(table)
+    building = build_language(tmp_path / "lab", spec, 1)
+    for _ in range(4):
+        next(building)
+    building.close()
+    state = read_state(tmp_path / "lab", spec)
+    old = {name: state[name] for name in state if name not in ("format", "source")}
+    path = tmp_path / "lab" / "corpora" / f".{corpus_fingerprint(spec)}.partial" / "state.json"
+    path.write_text(json.dumps({**old, "read": [{**tally, "size": 1} for tally in state["read"]]}))
+    assert built(tmp_path / "lab", spec, 1) == built(tmp_path / "other", spec, 1)
+    assert not list((tmp_path / "lab" / "corpora").glob(".*.partial"))
 
 
 def read_state(lab, spec):

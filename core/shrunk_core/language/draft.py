@@ -20,6 +20,8 @@ from .shrinker import DOCUMENT, Shrunk
 from .split import SPLITS
 
 _STATE = "state.json"
+FORMAT = 2
+"""Raised when a state means something else, or other batches are made of the same sources: an older draft is begun again."""
 COLUMNS: dict[str, tuple[str, int]] = {"words": ("<u4", 0), "hashes": ("<u8", 0), "bands": ("<u8", BANDS)}
 """Type and, where there are several, numbers a unit of each column."""
 
@@ -37,7 +39,9 @@ class Draft:
         try:
             state = json.loads((self.folder / _STATE).read_text())
             sizes = state["sizes"]
-            if any((self.folder / name).stat().st_size < sizes[name] for name in self._names):
+            if state.get("format") != FORMAT or any(
+                (self.folder / name).stat().st_size < sizes[name] for name in self._names
+            ):
                 state = None
         except (OSError, ValueError, KeyError):
             state = None
@@ -61,7 +65,7 @@ class Draft:
             file.flush()
             os.fdatasync(file.fileno())
         sizes = {name: file.tell() for name, file in self._files.items()}
-        write_json(self.folder / _STATE, {**state, "sizes": sizes}, indent=None)
+        write_json(self.folder / _STATE, {**state, "format": FORMAT, "sizes": sizes}, indent=None)
         sync(self.folder)
 
     def close(self) -> None:

@@ -6,9 +6,13 @@ import numpy as np
 from numba import njit
 
 from .compiled import U, trailing_zeros
-from .sentence_kernel import is_letter
 
 _SEVEN_BITS, _HIGH_BITS = np.uint64(0x7F7F7F7F7F7F7F7F), np.uint64(0x8080808080808080)
+
+
+@njit(nogil=True, inline="always")
+def is_letter(b):
+    return (b >= 65 and b <= 90) or (b >= 97 and b <= 122)
 
 
 @njit(nogil=True, inline="always")

@@ -24,9 +24,13 @@ def _unpacked(source: Source, raw: io.BufferedReader) -> IO[bytes]:
         return cast(IO[bytes], lzma.LZMAFile(raw))
     if source.compression == "zst":
         return io.BufferedReader(_ZstdReader(raw), 1 << 18)
+    _refuse_utf16(source, raw)
+    return raw
+
+
+def _refuse_utf16(source: Source, raw: io.BufferedReader) -> None:
     if raw.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{source.path} is UTF-16, not UTF-8. Convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW")
-    return raw
 
 
 class _ZstdReader(io.RawIOBase):
@@ -86,8 +90,9 @@ def lines_of_part(source: Source, tally: Tally, start: int, stop: int) -> Iterat
         if start:
             raw.seek(start - 1)
             raw.readline()  # the rest of the line before
-        elif raw.peek(3)[:3] == _MARK:
-            raw.seek(3)
+        else:
+            _refuse_utf16(source, raw)
+            raw.seek(len(_MARK) if raw.peek(3)[:3] == _MARK else 0)
         while raw.tell() < stop:
             line = raw.readline()
             if not line:

@@ -93,7 +93,7 @@ def _jsonl(
             try:
                 row = json.loads(line)
             except ValueError as problem:
-                if line.lstrip().startswith(b"[") and where(number).endswith(" 1"):
+                if line.lstrip().startswith(b"[") and number == 1 and not (part and part[0]):
                     raise DataError(
                         f"{source.path} is one JSON array, not JSON lines. Convert it: jq -c '.[]' FILE > NEW.jsonl"
                     ) from None

@@ -12,7 +12,7 @@ MOST = 64_000_000
 
 
 def row_groups(path: Path, text_column: str) -> list[tuple[int, int]]:
-    """Row groups in parts: the first of each, and the one behind its last. None where a group is too
+    """Row groups in parts: the first of each, and the one behind its last. No parts where a group is too
     large to be held at once, or the file is not as it should be, which its reader reports."""
     import pyarrow as pa
     import pyarrow.parquet as pq

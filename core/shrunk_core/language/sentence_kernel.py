@@ -9,11 +9,7 @@ from numba import njit
 
 from .byte_classes import ASK, CLOSES, DIGIT, NO, OPENS, STOP, UPPER, YES
 from .compiled import U
-
-
-@njit(nogil=True, inline="always")
-def is_letter(b):
-    return (b >= 65 and b <= 90) or (b >= 97 and b <= 122)
+from .letter_kernel import is_letter
 
 
 @njit(nogil=True, inline="always")
